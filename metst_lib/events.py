@@ -1,0 +1,118 @@
+"""What everyone speaks: an expression in a video (Event), a video (Video), and interval arithmetic.
+
+Frames are 0-based indices into a video's frame list; intervals are inclusive on both ends, so that an
+event of onset 3 and offset 5 is three frames long (paper, Sec. IV-A, Eq. 4).
+
+Glossary: T frames of a video; onset, apex, offset = first, strongest and last frame of an event.
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+EMOTIONS = ("negative", "positive", "surprise", "others")
+"""The emotions of a micro-expression, in the order of every array and table."""
+NEUTRAL = "neutral"
+"""The recogniser's fifth class: no micro-expression."""
+CLASSES = (*EMOTIONS, NEUTRAL)
+"""Class order of the recognition logits: index 4 is neutral."""
+KINDS = ("micro", "macro", "blink")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One facial event: onset and offset in frames (inclusive), apex where known, emotion where known.
+
+    Raises ValueError where onset > offset, a frame is negative or not whole, the apex lies outside the
+    interval, or emotion or kind is unknown.
+    """
+
+    onset: int
+    offset: int
+    apex: int | None = None
+    emotion: str | None = None
+    kind: str = "micro"
+
+    def __post_init__(self) -> None:
+        for name in ("onset", "offset", "apex"):
+            value = getattr(self, name)
+            if value is not None or name != "apex":
+                object.__setattr__(self, name, _frame(name, value))
+        if self.onset > self.offset:
+            raise ValueError(f"onset {self.onset} lies after offset {self.offset}")
+        if self.apex is not None and not self.onset <= self.apex <= self.offset:
+            raise ValueError(f"apex {self.apex} lies outside {self.onset}…{self.offset}")
+        if self.emotion is not None and self.emotion not in EMOTIONS:
+            raise ValueError(f"unknown emotion {self.emotion!r}; known: {', '.join(EMOTIONS)}")
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown kind {self.kind!r}; known: {', '.join(KINDS)}")
+
+    @property
+    def length(self) -> int:
+        """Number of frames, both ends counted: offset − onset + 1."""
+        return self.offset - self.onset + 1
+
+
+@dataclass(frozen=True)
+class Video:
+    """A long video of one subject and the events labelled in it.
+
+    fps and n_frames are those after `frame_step`, the units that every event, window and score uses.
+    source tells `frames.open` where the frames are: a `frames.FrameFiles`, the path of a video file, or
+    None where only annotations or ready-made flow exist.
+    """
+
+    subject: str
+    name: str
+    fps: float
+    n_frames: int
+    events: tuple[Event, ...]
+    source: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "events", tuple(sorted(self.events, key=lambda e: (e.onset, e.offset))))
+        for event in self.events:
+            if event.offset >= self.n_frames:
+                raise ValueError(
+                    f"video {self.subject} {self.name} has frames 0…{self.n_frames - 1}, "
+                    f"but an event ends at frame {event.offset}"
+                )
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(subject, name): how predictions, truths and flow are keyed."""
+        return self.subject, self.name
+
+    def events_of(self, *kinds: str) -> list[Event]:
+        """The events of the given kinds ("micro", "macro", "blink"), by onset."""
+        return [event for event in self.events if event.kind in kinds]
+
+
+def overlap(a: Event, b: Event) -> int:
+    """Number of frames that two intervals share; 0 where they do not meet."""
+    return max(0, min(a.offset, b.offset) - max(a.onset, b.onset) + 1)
+
+
+def iou(a: Event, b: Event) -> float:
+    """Intersection over union of two inclusive frame intervals (Eq. 4), between 0 and 1."""
+    shared = overlap(a, b)
+    return shared / (a.length + b.length - shared)
+
+
+def clip(onset: int, offset: int, n_frames: int) -> tuple[int, int]:
+    """The interval cut to the frames 0…n_frames − 1. ValueError where it lies wholly outside."""
+    if offset < 0 or onset >= n_frames:
+        raise ValueError(f"interval {onset}…{offset} lies outside frames 0…{n_frames - 1}")
+    return max(0, onset), min(n_frames - 1, offset)
+
+
+def _frame(name: str, value: Any) -> int:
+    try:
+        frame = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} {value!r} is not a whole frame number") from None
+    if frame < 0:
+        raise ValueError(f"{name} {frame} is negative")
+    return frame
