@@ -1,0 +1,35 @@
+# Each target prepares .venv by itself. Without make: the README gives the same steps as plain commands.
+PYTHON ?= python3
+CORES ?= all
+SEEDS ?= 1
+SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --rerun-incomplete --quiet rules host reason
+
+.PHONY: demo test lab notebooks lock
+
+demo: .venv/ready  # the whole compendium on the synthetic set: tables, figures, executed notebooks
+	$(SNAKEMAKE) --config seeds=$(SEEDS)
+	@cat figures/synthetic/table3_analysis.md
+	@echo "Tables and figures:  figures/synthetic/"
+	@echo "Page to open:        data/runs/synthetic/index.html"
+
+test: .venv/ready  # all tests, then every notebook executed and checked
+	$(SNAKEMAKE) folds
+	.venv/bin/pytest -n 2 tests
+	METST_FIGURES=.test_figures .venv/bin/pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg notebooks
+
+lab: .venv/ready  # JupyterLab on the notebooks
+	.venv/bin/jupyter lab notebooks
+
+notebooks: .venv/ready  # execute the notebooks in place, for storing
+	$(SNAKEMAKE) folds
+	.venv/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=-1 notebooks/0*.ipynb
+
+lock:  # resolve requirements.lock anew (needs uv)
+	uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --extra dev --custom-compile-command "make lock" --quiet -o requirements.lock
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit('Python 3.11 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 11) else 0"
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet -r requirements.lock
+	.venv/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
