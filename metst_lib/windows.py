@@ -1,0 +1,117 @@
+"""Windows ↔ video: where the sliding windows lie, their labels, which of them train, their scores as one.
+
+Paper, Sec. III-A (sliding window with overlap) and Sec. IV-B (labels and training). The network sees windows
+of k frames that overlap by half; everything before and after it speaks of whole videos.
+
+Glossary: T frames of a video; k frames of a window (`window`); W windows of a video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from metst_lib.events import CLASSES, NEUTRAL, Event
+
+STITCHES = ("mean", "released")
+
+
+def window_starts(n_frames: int, window: int) -> np.ndarray:
+    """First frame of every window, int64 (W,): 0, k/2, 2·k/2, …, and one window aligned to the end.
+
+    The aligned one is added where the regular windows leave frames over, so that no frame is without a score.
+    Raises ValueError where the window is odd or shorter than two frames, and where the video is shorter than
+    a window.
+    """
+    if window < 2 or window % 2:
+        raise ValueError(f"a window needs an even number of frames, at least 2; got {window}")
+    if n_frames < window:
+        raise ValueError(f"the video has {n_frames} frames, fewer than one window of {window}")
+    starts = np.arange(0, n_frames - window + 1, window // 2, dtype=np.int64)
+    if starts[-1] + window < n_frames:
+        starts = np.append(starts, n_frames - window)
+    return starts
+
+
+def targets(events: Sequence[Event], n_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """What each frame should say: spotting score float32 (T,) and emotion class int64 (T,).
+
+    Frames onset + 1 … offset − 1 of a micro-expression score 1 and carry its class; all others score 0 and
+    are neutral (class 4). Other kinds of event leave no mark. Where two micro-expressions overlap, the one
+    with the later onset labels the shared frames. One of fewer than three frames has no frame between onset
+    and offset, hence no label.
+
+    Raises ValueError for a micro-expression beyond the video's end or without an emotion.
+    """
+    spot = np.zeros(n_frames, dtype=np.float32)
+    emotion = np.full(n_frames, CLASSES.index(NEUTRAL), dtype=np.int64)
+    for event in sorted(events, key=lambda e: (e.onset, e.offset)):
+        if event.kind != "micro":
+            continue
+        if event.offset >= n_frames:
+            raise ValueError(f"an event ends at frame {event.offset}, but the video has {n_frames} frames")
+        if event.emotion is None:
+            raise ValueError(f"the micro-expression {event.onset}…{event.offset} has no emotion to learn")
+        spot[event.onset + 1 : event.offset] = 1
+        emotion[event.onset + 1 : event.offset] = CLASSES.index(event.emotion)
+    return spot, emotion
+
+
+def cut(signal: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:
+    """The windows of a signal (T, ...): an array (W, k, ...), one row per start.
+
+    Raises ValueError where a window reaches beyond the signal.
+    """
+    signal, starts = np.asarray(signal), np.asarray(starts, dtype=np.int64)
+    if len(starts) and (starts.min() < 0 or starts.max() + window > len(signal)):
+        raise ValueError(
+            f"windows of {window} frames starting at {starts.min()}…{starts.max()} do not fit "
+            f"a signal of {len(signal)} frames"
+        )
+    return signal[starts[:, None] + np.arange(window)]
+
+
+def stitch(values: np.ndarray, starts: np.ndarray, n_frames: int, mode: str = "mean") -> np.ndarray:
+    """The values of the windows (W, k, ...) as one per frame of the video (T, ...).
+
+    mode="mean": the mean over all windows that see the frame. mode="released": the earliest window that sees
+    the frame decides, as in the authors' ME-TST, where every window but the first gives its second half.
+
+    Raises ValueError for an unknown mode, shapes that disagree, or a frame that no window sees.
+    """
+    values, starts = np.asarray(values), np.asarray(starts, dtype=np.int64)
+    if mode not in STITCHES:
+        raise ValueError(f"unknown stitching {mode!r}; known: {', '.join(STITCHES)}")
+    if values.ndim < 2 or len(values) != len(starts):
+        raise ValueError(f"{len(starts)} starts do not fit values of shape {values.shape}")
+    window = values.shape[1]
+    if len(starts) and (starts.min() < 0 or starts.max() + window > n_frames):
+        raise ValueError(f"windows of {window} frames reach beyond the video's {n_frames} frames")
+    total = np.zeros((n_frames, *values.shape[2:]), dtype=np.float64)
+    seen = np.zeros(n_frames, dtype=np.int64)
+    for start, piece in sorted(zip(starts, values, strict=True), key=lambda pair: pair[0]):
+        here = slice(start, start + window)
+        take = np.ones(window, dtype=bool) if mode == "mean" else seen[here] == 0
+        total[here][take] += piece[take]
+        seen[here] += take
+    if not seen.all():
+        raise ValueError(f"no window sees frame {int(np.argmin(seen > 0))} of {n_frames}")
+    shape = (n_frames,) + (1,) * (values.ndim - 2)
+    kind = values.dtype if np.issubdtype(values.dtype, np.floating) else np.float64
+    return (total / seen.reshape(shape)).astype(kind)
+
+
+def sample(has_event: np.ndarray, ratio: float, rng: np.random.Generator) -> np.ndarray:
+    """Which windows train: all that hold micro-expression frames, and `ratio` times as many that do not.
+
+    The latter are drawn without replacement; where there are not enough, all are taken. Returns sorted
+    indices, int64. Raises ValueError for a negative ratio.
+    """
+    if not ratio >= 0:
+        raise ValueError(f"ratio must be 0 or more, got {ratio}")
+    has_event = np.asarray(has_event, dtype=bool)
+    expressive, quiet = np.flatnonzero(has_event), np.flatnonzero(~has_event)
+    wanted = int(min(ratio * len(expressive), len(quiet)))
+    drawn = rng.choice(quiet, size=wanted, replace=False)
+    return np.sort(np.concatenate([expressive, drawn]))

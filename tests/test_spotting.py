@@ -1,0 +1,206 @@
+"""From frame scores to events."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metst_lib.events import CLASSES, Event
+from metst_lib.spotting import candidates, find_events, half_width, smooth, threshold
+
+
+def bump(n_frames, *centres, height=1.0, width=3.0):
+    frames = np.arange(n_frames)
+    return height * sum(np.exp(-(((frames - c) / width) ** 2)) for c in centres)
+
+
+def logits(classes):
+    return np.eye(5)[[CLASSES.index(name) for name in classes]] * 4.0
+
+
+def test_half_width_is_half_the_mean_span_plus_one():
+    # Spans 10 and 13: N = 11.5, (N + 1) / 2 = 6.25.
+    assert half_width([Event(0, 10), Event(20, 33)]) == 6
+    assert half_width([Event(0, 1)]) == 1
+
+
+def test_half_width_leaves_out_what_is_too_long_to_be_a_micro_expression():
+    events = [Event(0, 10), Event(0, 12), Event(100, 3555)]
+    assert half_width(events) == 6
+    assert half_width(events, longest=None) == int((3477 / 3 + 1) / 2)
+    assert half_width([Event(0, 58)]) == 29  # 59 frames stay
+    with pytest.raises(ValueError, match="no micro-expression of at most 59 frames"):
+        half_width([Event(0, 59)])
+
+
+def test_half_width_heeds_micro_expressions_only():
+    assert half_width([Event(0, 10), Event(0, 50, kind="macro"), Event(0, 4, kind="blink")]) == 5
+    with pytest.raises(ValueError, match="no micro-expression"):
+        half_width([Event(0, 50, kind="macro")])
+    with pytest.raises(ValueError, match=r"mean span of 0.00 frames is too short"):
+        half_width([Event(5, 5)])
+
+
+def test_smoothing_by_hand():
+    # Frame t averages t − 2 … t + 1; what lies outside counts as zero.
+    assert smooth([4, 8, 0, 0, 4], 2).tolist() == [3, 3, 3, 3, 1]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 12))
+def test_smoothing_is_the_moving_average_of_the_padded_score(score, k_p):
+    padded = np.concatenate([np.zeros(k_p), score, np.zeros(k_p)])
+    expected = [padded[t : t + 2 * k_p].mean() for t in range(len(score))]
+    np.testing.assert_allclose(smooth(score, k_p), expected, atol=1e-12)
+
+
+@given(st.lists(st.floats(0, 1), min_size=24, max_size=40), st.integers(1, 12))
+def test_smoothing_equals_numpys_same_mode_as_the_released_code_uses(score, k_p):
+    np.testing.assert_allclose(
+        smooth(score, k_p), np.convolve(score, np.ones(2 * k_p) / (2 * k_p), "same"), atol=1e-12
+    )
+
+
+def test_threshold_lies_between_mean_and_maximum():
+    score = np.array([0, 0, 0, 1.0])
+    assert threshold(score, 0.55) == pytest.approx(0.25 + 0.55 * 0.75)
+    assert threshold(score, 0) == 0.25 and threshold(score, 1) == 1
+
+
+def test_one_bump_becomes_one_event_around_its_peak():
+    score = bump(100, 40)
+    found = find_events(score, logits(["positive"] * 100), 6)
+    # The average over t − 6 … t + 5 is centred half a frame early, so the peak is at 40 or 41.
+    assert found in (
+        [Event(34, 46, apex=40, emotion="positive")],
+        [Event(35, 47, apex=41, emotion="positive")],
+    )
+
+
+def test_low_bumps_stay_under_the_threshold():
+    score = bump(200, 50) + bump(200, 150, height=0.4)
+    emotion = logits(["others"] * 200)
+    assert [e.apex // 10 for e in find_events(score, emotion, 6)] in ([5], [4])
+    assert len(find_events(score, emotion, 6, p=0.2)) == 2
+
+
+def test_peaks_are_at_least_the_half_width_apart():
+    score = bump(100, 40, 46, width=1.0)
+    emotion = logits(["others"] * 100)
+    assert len(find_events(score, emotion, 2)) == 2
+    assert len(find_events(score, emotion, 8)) == 1
+
+
+def test_intervals_are_clipped_to_the_video():
+    for centre, expected in ((2, (0, 8)), (97, (91, 99))):
+        (found,) = find_events(bump(100, centre, width=2.0), logits(["others"] * 100), 6)
+        assert found.onset == max(0, found.apex - 6) and found.offset == min(99, found.apex + 6)
+        assert abs(found.onset - expected[0]) + abs(found.offset - expected[1]) <= 4
+        assert (found.onset == 0) or (found.offset == 99)
+
+
+@pytest.mark.parametrize(
+    "score", [np.zeros(80), np.full(80, 0.3), np.full(80, 0.3) + 1e-9 * np.sin(np.arange(80)), []]
+)
+def test_a_flat_score_gives_no_event(score):
+    assert find_events(score, logits(["others"] * len(score)), 6) == []
+
+
+def test_a_score_without_a_peak_gives_no_event():
+    assert find_events(np.linspace(0, 1, 5), logits(["others"] * 5), 6) == []
+
+
+def test_the_emotion_is_that_of_most_open_interval_frames():
+    score = bump(60, 30)
+    (candidate,) = candidates(score, logits(["others"] * 60), 5)
+    onset, offset = candidate.onset, candidate.offset
+    assert (onset, offset) == (candidate.peak - 5, candidate.peak + 5)
+    names = ["negative"] * 60
+    # Frames onset + 1 … offset − 2 vote: eight frames, five of them surprise.
+    names[onset + 1 : onset + 6] = ["surprise"] * 5
+    assert find_events(score, logits(names), 5)[0].emotion == "surprise"
+    # Onset, offset − 1 and offset have no vote.
+    names = ["negative"] * 60
+    names[onset + 1 : onset + 4] = ["surprise"] * 3
+    for frame in (onset, offset - 1, offset):
+        names[frame] = "surprise"
+    assert find_events(score, logits(names), 5)[0].emotion == "negative"
+
+
+def test_of_equally_many_votes_the_class_seen_first_wins():
+    score = bump(60, 30)
+    (candidate,) = candidates(score, logits(["others"] * 60), 5)
+    first = candidate.onset + 1
+    for one, two in (("surprise", "negative"), ("negative", "surprise")):
+        names = ["others"] * 60
+        names[first : first + 8] = [one, two, two, one, one, two, two, one]
+        assert find_events(score, logits(names), 5)[0].emotion == one
+
+
+def test_the_peak_decides_where_the_interval_is_too_short_to_vote():
+    score = np.zeros(20)
+    score[10] = 1
+    names = ["negative"] * 20
+    (candidate,) = candidates(score, logits(names), 1)
+    assert candidate.offset - candidate.onset == 2
+    names[candidate.peak] = "positive"
+    assert find_events(score, logits(names), 1)[0].emotion == "positive"
+
+
+def test_result_synergy_drops_what_the_recogniser_calls_neutral():
+    score = bump(200, 50, 150)
+    emotion = logits(["neutral"] * 100 + ["surprise"] * 100)
+    emotion[:100, CLASSES.index("positive")] = 1  # second best
+    with_synergy = find_events(score, emotion, 6)
+    without = find_events(score, emotion, 6, result_synergy=False)
+    assert [e.emotion for e in with_synergy] == ["surprise"]
+    assert [e.emotion for e in without] == ["positive", "surprise"]
+    assert with_synergy == without[1:]
+    seen = candidates(score, emotion, 6)
+    assert [(c.vote, c.emotion, c.dropped) for c in seen] == [
+        ("neutral", "positive", True),
+        ("surprise", "surprise", False),
+    ]
+    assert seen[0].height == smooth(score, 6).max()
+
+
+def test_synergy_keeps_the_five_way_vote_not_the_four_way_one():
+    # Eight voting frames: three negative, three neutral leaning to positive, two positive.
+    score = bump(60, 30)
+    (candidate,) = candidates(score, logits(["others"] * 60), 5)
+    emotion = logits(["others"] * 60)
+    rows = slice(candidate.onset + 1, candidate.offset - 1)
+    emotion[rows] = logits(["negative"] * 3 + ["neutral"] * 3 + ["positive"] * 2)
+    emotion[candidate.onset + 4 : candidate.onset + 7, CLASSES.index("positive")] = 1
+    assert find_events(score, emotion, 5)[0].emotion == "negative"
+    assert find_events(score, emotion, 5, result_synergy=False)[0].emotion == "positive"
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 10), st.floats(0.1, 50), st.booleans())
+def test_events_lie_in_the_video_and_do_not_depend_on_the_scale_of_the_score(seed, k_p, scale, synergy):
+    rng = np.random.default_rng(seed)
+    score, emotion = rng.random(120), rng.normal(size=(120, 5))
+    found = find_events(score, emotion, k_p, result_synergy=synergy)
+    assert all(0 <= e.onset <= e.apex <= e.offset < 120 for e in found)
+    assert all(e.emotion in CLASSES[:4] for e in found)
+    assert [e.apex for e in found] == sorted(e.apex for e in found)
+    kept = {e.apex for e in found}
+    everything = candidates(score, emotion, k_p)
+    assert kept == {c.peak for c in everything if not (synergy and c.dropped)}
+    apexes = [c.peak for c in candidates(score * 2.0 ** round(np.log2(scale)), emotion, k_p)]
+    assert apexes == [c.peak for c in everything]
+
+
+def test_what_is_not_finite_or_does_not_fit_is_refused():
+    score, emotion = bump(50, 20), logits(["others"] * 50)
+    bad = score.copy()
+    bad[7] = np.nan
+    with pytest.raises(ValueError, match="spotting score is not finite at frame 7"):
+        find_events(bad, emotion, 5)
+    worse = emotion.copy()
+    worse[9, 3] = np.inf
+    with pytest.raises(ValueError, match="emotion logits are not finite at frame 9"):
+        find_events(score, worse, 5)
+    with pytest.raises(ValueError, match=r"logits \(T, 5\), got \(50,\) and \(50, 4\)"):
+        find_events(score, emotion[:, :4], 5)
+    with pytest.raises(ValueError, match="at least one frame, got 0"):
+        find_events(score, emotion, 0)
