@@ -1,0 +1,76 @@
+"""Every figure of the compendium, drawn by code from arrays and events (Fig. 1–8 and the notebooks' own).
+
+One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative with every figure
+(`alt_text`), PNG and PDF by `save`. A figure function takes plain arrays, `Event`s and small records and
+returns a figure, which a notebook shows when it stands last in a cell.
+
+| module | figures |
+|---|---|
+| data.py | durations, class_counts, timeline, blink_rates, event_strip |
+| faces.py | landmarks_on_canvas, regions_on_canvas, flow_of_event, alignment_on_off, blink_beside_me |
+| training.py | training_curves, discretisation, scan, five_intervals |
+| results.py | confusion (Fig. 5), one_video (6), two_variants (7), key_regions (8) |
+| schematics.py | state_transition (Fig. 1), window_against_video (2), architecture (3), result_synergy (4) |
+
+Glossary: T frames of a video; k frames of a window; C channels of flow (region × x, y).
+"""
+
+from metst_lib.figures._style import (
+    DASHES,
+    FULL,
+    HALF,
+    HATCHES,
+    PALETTE,
+    TEXT,
+    Drawing,
+    alt_text,
+    describe,
+    save,
+    theme,
+)
+from metst_lib.figures.data import blink_rates, class_counts, durations, event_strip, timeline
+from metst_lib.figures.faces import (
+    alignment_on_off,
+    blink_beside_me,
+    draw_landmarks,
+    flow_of_event,
+    landmarks_on_canvas,
+    regions_on_canvas,
+)
+from metst_lib.figures.results import EventView, Output, confusion, key_regions, one_video, two_variants
+from metst_lib.figures.training import discretisation, five_intervals, scan, training_curves
+
+__all__ = [
+    "DASHES",
+    "FULL",
+    "HALF",
+    "HATCHES",
+    "PALETTE",
+    "TEXT",
+    "Drawing",
+    "EventView",
+    "Output",
+    "alignment_on_off",
+    "alt_text",
+    "blink_beside_me",
+    "blink_rates",
+    "class_counts",
+    "confusion",
+    "describe",
+    "discretisation",
+    "draw_landmarks",
+    "durations",
+    "event_strip",
+    "five_intervals",
+    "flow_of_event",
+    "key_regions",
+    "landmarks_on_canvas",
+    "one_video",
+    "regions_on_canvas",
+    "save",
+    "scan",
+    "theme",
+    "timeline",
+    "training_curves",
+    "two_variants",
+]
