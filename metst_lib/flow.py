@@ -1,0 +1,423 @@
+"""Frames and landmarks → the optical flow of the face's regions, window by window: what the networks read.
+
+Paper, Sec. III-B and Fig. 3, "optical flow". For each window the face is found on the first frame and
+cropped; Farnebäck's dense flow then runs from that frame to each other one, on a few patches of the crop; a
+region's value is the mean flow of those of its pixels that move most. The head is followed by the flow of
+the nose ridge: the crop moves along by whole pixels, and what is left is subtracted.
+
+mode="exact" gives what the released code of ME-TST gives, to rounding (five regions, windows and patches
+inside the picture). mode="fast" starts each frame's flow from the last one's, which takes less than half the
+time for a difference of about a hundredth of a pixel.
+
+Glossary: T frames of a video; k frames of a window (`window`); W windows of a video; C channels, two
+for each region. Lengths are pixels of the 320 × 320 face crop.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from metst_lib import rois
+from metst_lib._files import atomic
+from metst_lib.faces import face_crop, read_npz
+from metst_lib.rois import CROP, Layout, Rect
+from metst_lib.windows import window_starts
+
+MODES = ("exact", "fast")
+FARNEBACK = {
+    "pyr_scale": 0.5,
+    "levels": 3,
+    "winsize": 15,
+    "iterations": 5,
+    "poly_n": 7,
+    "poly_sigma": 1.5,
+    "flags": 0,
+}
+WARM = {**FARNEBACK, "levels": 0, "iterations": 2, "flags": cv2.OPTFLOW_USE_INITIAL_FLOW}
+MOVES = 3
+"""How often the crop may follow the head within one frame."""
+
+Landmarker = Callable[[np.ndarray, int], "np.ndarray | None"]
+
+
+@dataclass(frozen=True, eq=False)
+class RoiFlow:
+    """The regions' flow of one video, in windows.
+
+    values: float32 (W, C, k), pixels of the face crop, 0 at each window's first frame. starts: (W,), the
+    first frame of each window. flags: bool (W,), whether a window's face came from another frame. fps:
+    frames per second, where known. settings: whatever else is worth keeping, JSON-able.
+
+    ValueError where shapes disagree, values are not finite, or a window reaches beyond the video.
+    """
+
+    values: np.ndarray
+    starts: np.ndarray
+    flags: np.ndarray
+    n_frames: int
+    fps: float | None = None
+    roi_set: str = "5"
+    mode: str = "exact"
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, kind in (("values", np.float32), ("starts", np.int64), ("flags", bool)):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kind))
+        channels = 2 * len(rois.roi_set(self.roi_set))
+        if self.values.ndim != 3 or self.values.shape[1] != channels:
+            raise ValueError(
+                f"flow values have the shape {self.values.shape}, not (windows, {channels}, frames) "
+                f"as roi_set {self.roi_set!r} has"
+            )
+        if self.starts.shape != (len(self.values),) or self.flags.shape != (len(self.values),):
+            raise ValueError(
+                f"{len(self.values)} windows of flow, "
+                f"but starts {self.starts.shape} and flags {self.flags.shape}"
+            )
+        if not np.isfinite(self.values).all():
+            raise ValueError("flow values are not finite (NaN or infinite)")
+        if len(self.starts) and (self.starts.min() < 0 or self.starts.max() + self.window > self.n_frames):
+            raise ValueError(
+                f"windows of {self.window} frames reach beyond the video's {self.n_frames} frames"
+            )
+
+    @property
+    def window(self) -> int:
+        """k, the frames of a window."""
+        return self.values.shape[2]
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the C channels: "left brow x", "left brow y", …"""
+        return rois.channel_names(self.roi_set)
+
+    def save(self, path: str | Path, **settings: Any) -> Path:
+        """Write a .npz, whole or not at all; further settings are kept beside the record's own."""
+        about = json.dumps({**self.settings, **settings}, allow_nan=False, ensure_ascii=False)
+        with atomic(path) as temporary, open(temporary, "wb") as file:
+            np.savez(
+                file,
+                values=self.values,
+                starts=self.starts,
+                flags=self.flags,
+                n_frames=np.int64(self.n_frames),
+                fps=np.float64(np.nan if self.fps is None else self.fps),
+                roi_set=np.array(self.roi_set),
+                mode=np.array(self.mode),
+                settings=np.array(about),
+            )
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> RoiFlow:
+        """Read what `save` wrote.
+
+        FileNotFoundError where there is no file; ValueError naming it where it is not a whole flow file, or
+        holds NaN.
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"no flow file at {path}")
+        names = "values starts flags n_frames fps roi_set mode settings"
+        stored = read_npz(path, names, "a flow file")
+        try:
+            fps = float(stored["fps"])
+            return cls(
+                values=stored["values"],
+                starts=stored["starts"],
+                flags=stored["flags"],
+                n_frames=int(stored["n_frames"]),
+                fps=None if np.isnan(fps) else fps,
+                roi_set=str(stored["roi_set"]),
+                mode=str(stored["mode"]),
+                settings=json.loads(str(stored["settings"])),
+            )
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path} is not a usable flow file: {error}") from None
+
+
+def extract(
+    frames: Sequence[np.ndarray],
+    landmarker: Landmarker,
+    roi_set: str = "5",
+    window: int = 50,
+    mode: str = "exact",
+    *,
+    align: bool = True,
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    fps: float | None = None,
+    name: str = "video",
+) -> RoiFlow:
+    """The regions' flow of a video, in windows of k frames that overlap by half.
+
+    Args:
+        frames: the video, a sequence of grey uint8 (height, width); read lazily, from several threads.
+        landmarker: see `faces`; called as landmarker(image, frame), from several threads.
+        roi_set: "5" (ME-TST) or "18" (ME-TST+).
+        window: k, even.
+        mode: "exact" or "fast".
+        align: follow the head and subtract the nose's flow. Off, head motion stays in.
+        threads: windows worked on at a time; the result does not depend on it.
+        progress: called with (windows done, windows) after each.
+        fps: kept with the result.
+        name: the video's name, for messages.
+
+    A window whose first frame has no face takes the nearest frame's (the earlier of two) and is flagged.
+    Memory grows with window and threads, not with the video.
+
+    ValueError, naming the video, for: unknown roi_set or mode, an odd window, a video shorter than a window,
+    a frame that is not grey uint8 or changes size, landmarks of a wrong shape, no face in the whole video, a
+    region of which nothing lies in the crop, flow that is not finite.
+    """
+    regions = rois.roi_set(roi_set)
+    if mode not in MODES:
+        raise ValueError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
+    if threads < 1:
+        raise ValueError(f"threads must be 1 or more, got {threads}")
+    try:
+        starts = window_starts(len(frames), window)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    video = _Video(frames, starts, window, name)
+    faces = _Faces(video, landmarker)
+    values = np.zeros((len(starts), 2 * len(regions), window), np.float32)
+    flags = np.zeros(len(starts), bool)
+
+    def work(w: int) -> None:
+        start = int(starts[w])
+        face = faces.nearest(start)
+        flags[w] = face != start
+        rect, landmarks = faces.crop(face, video.shared if face == start else video.read)
+        layout = rois.resolve(regions, landmarks, f"{name}, frame {face}")
+        values[w] = _window_flow(video.shared, start, window, rect, layout, mode, align)
+        bad = ~np.isfinite(values[w]).all(axis=0)
+        if bad.any():
+            raise ValueError(f"{name}: flow is not finite at frame {start + int(np.argmax(bad))}")
+        video.release(start)
+
+    _run(work, len(starts), threads, progress)
+    settings = {"window": window, "align": align}
+    return RoiFlow(values, starts, flags, len(frames), fps, roi_set, mode, settings)
+
+
+def pool(flow: np.ndarray, q: float) -> tuple[float, float]:
+    """The mean (x, y) of the fraction q of a region's flow vectors (height, width, 2) that are longest.
+
+    Of n, those of rank ⌊n (1 − q)⌋ and above, counted from 0 by rising magnitude.
+    """
+    vectors = flow.reshape(-1, 2)
+    x, y = vectors[:, 0], vectors[:, 1]
+    first = int(len(vectors) * (1 - q))
+    top = (x * x + y * y).argpartition(first)[first:]
+    return float(x[top].sum(dtype=float)) / len(top), float(y[top].sum(dtype=float)) / len(top)
+
+
+def crop_picture(image: np.ndarray, rect: Rect) -> np.ndarray:
+    """The 320 × 320 face crop of a grey frame; what of the rectangle lies outside the frame is left out."""
+    return cv2.resize(image[rect.slices], (CROP, CROP))
+
+
+def _window_flow(
+    image_at: Callable[[int], np.ndarray],
+    start: int,
+    window: int,
+    rect: Rect,
+    layout: Layout,
+    mode: str,
+    align: bool,
+) -> np.ndarray:
+    """The flow of one window, (C, k)."""
+    first = image_at(start)
+    inside = Rect(0, first.shape[0], 0, first.shape[1])
+    farneback = _Farneback(crop_picture(first, rect), warm=mode == "fast")
+    values = np.zeros((2 * len(layout.rois), window))
+    core = layout.nose_core.relative_to(layout.nose).slices
+    parts = [
+        (roi.patch, roi.q, rect_.relative_to(layout.patches[roi.patch]).slices)
+        for roi, rect_ in zip(layout.rois, layout.regions, strict=True)
+    ]
+    for t in range(1, window):
+        image = image_at(start + t)
+        picture = crop_picture(image, rect)
+        head = (0.0, 0.0)
+        if align:
+            head = pool(farneback(picture, layout.nose)[core], rois.NOSE_Q)
+            for _ in range(MOVES):
+                if not head[0] ** 2 + head[1] ** 2 > 1:
+                    break
+                moved = _move(rect, round(head[0]), round(head[1]))
+                if moved.within(inside).empty:
+                    break
+                farneback.follow(rect, moved)
+                rect = moved
+                picture = crop_picture(image, rect)
+                head = pool(farneback(picture, layout.nose)[core], rois.NOSE_Q)
+        flows = {key: farneback(picture, patch) for key, patch in layout.patches.items()}
+        for r, (key, q, at) in enumerate(parts):
+            x, y = pool(flows[key][at], q)
+            values[2 * r : 2 * r + 2, t] = x - head[0], y - head[1]
+    return values
+
+
+def _move(rect: Rect, x: int, y: int) -> Rect:
+    """The rectangle moved; left and top stop at the frame's edge, each by itself."""
+    return Rect(max(0, rect.top + y), rect.bottom + y, max(0, rect.left + x), rect.right + x)
+
+
+class _Farneback:
+    """Dense flow from one reference picture to others, patch by patch.
+
+    With `warm`, each patch starts from the flow it had last and is only refined.
+    """
+
+    def __init__(self, reference: np.ndarray, warm: bool) -> None:
+        self.reference, self.warm = reference, warm
+        self.last: dict[Rect, np.ndarray] = {}
+
+    def __call__(self, picture: np.ndarray, patch: Rect) -> np.ndarray:
+        before, after = self.reference[patch.slices], picture[patch.slices]
+        if not self.warm:
+            return cv2.calcOpticalFlowFarneback(before, after, None, **FARNEBACK)
+        how = WARM if patch in self.last else FARNEBACK
+        self.last[patch] = cv2.calcOpticalFlowFarneback(before, after, self.last.get(patch), **how)
+        return self.last[patch]
+
+    def follow(self, rect: Rect, moved: Rect) -> None:
+        """The crop moves: what lies in it shifts the other way, by that many pixels of the crop."""
+        scale = np.array([CROP / (rect.right - rect.left), CROP / (rect.bottom - rect.top)], np.float32)
+        shift = np.array([moved.left - rect.left, moved.top - rect.top], np.float32) * scale
+        for flow in self.last.values():
+            flow -= shift
+
+
+class _Video:
+    """The frames that windows share: each is read once, and let go when its last window is done."""
+
+    def __init__(self, frames: Sequence[np.ndarray], starts: np.ndarray, window: int, name: str) -> None:
+        self.frames, self.window, self.name = frames, window, name
+        self.shape = np.shape(frames[0])
+        self._waiting = np.zeros(len(frames), np.int8)  # windows that still need the frame
+        for start in starts:
+            self._waiting[start : start + window] += 1
+        self._read: dict[int, Future[np.ndarray]] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def read(self, frame: int) -> np.ndarray:
+        """A frame, read anew. ValueError where it is not grey uint8 of the first frame's size."""
+        image = np.asarray(self.frames[frame])
+        if image.ndim != 2 or image.dtype != np.uint8:
+            raise ValueError(
+                f"{self.name}, frame {frame}: {image.dtype} {image.shape}, not a grey uint8 (height, width)"
+            )
+        if image.shape != self.shape:
+            raise ValueError(f"{self.name}, frame {frame}: size {image.shape}, but frame 0 has {self.shape}")
+        return image
+
+    def shared(self, frame: int) -> np.ndarray:
+        """A frame of a window that is being worked on."""
+        with self._lock:
+            found = self._read.get(frame)
+            if found is None:
+                mine = self._read[frame] = Future()
+        if found is not None:
+            return found.result()
+        try:
+            mine.set_result(self.read(frame))
+        except BaseException as error:
+            mine.set_exception(error)
+        return mine.result()
+
+    def release(self, start: int) -> None:
+        """A window is done."""
+        with self._lock:
+            self._waiting[start : start + self.window] -= 1
+            for frame in range(start, start + self.window):
+                if not self._waiting[frame]:
+                    self._read.pop(frame, None)
+
+
+class _Faces:
+    """The landmarks of a video's frames, each looked for once."""
+
+    def __init__(self, video: _Video, landmarker: Landmarker) -> None:
+        self.video, self.landmarker = video, landmarker
+        self._known: dict[int, np.ndarray | None] = {}
+
+    def nearest(self, frame: int) -> int:
+        """The frame with a face that is nearest, the earlier of two. ValueError where the video has none."""
+        if self._at(frame, self.video.shared) is not None:
+            return frame
+        for distance in range(1, len(self.video)):
+            for other in (frame - distance, frame + distance):
+                if 0 <= other < len(self.video) and self._at(other, self.video.read) is not None:
+                    return other
+        raise ValueError(f"{self.video.name}: no face found in any of its {len(self.video)} frames")
+
+    def crop(self, frame: int, read: Callable[[int], np.ndarray]) -> tuple[Rect, np.ndarray]:
+        """The crop rectangle of a frame that has a face, and the landmarks on the crop in whole pixels."""
+        points = self._known[frame]
+        rect = face_crop(points)
+        image = read(frame)
+        on_crop = getattr(self.landmarker, "on_crop", None)
+        found = None if on_crop is None else on_crop(crop_picture(image, rect))
+        if found is None:
+            height, width = image[rect.slices].shape
+            found = (points - (rect.left, rect.top)) * (CROP / width, CROP / height)
+        return rect, np.trunc(self._checked(found, frame)).astype(int)
+
+    def _at(self, frame: int, read: Callable[[int], np.ndarray]) -> np.ndarray | None:
+        if frame not in self._known:
+            image = read(frame)
+            points = self.landmarker(image, frame)
+            if points is not None:
+                points = self._checked(points, frame)
+                points = points if _usable(points, image.shape) else None
+            self._known[frame] = points
+        return self._known[frame]
+
+    def _checked(self, points: Any, frame: int) -> np.ndarray:
+        points = np.asarray(points)
+        where = f"{self.video.name}, frame {frame}: the landmarker gave"
+        if points.shape != (68, 2) or not np.issubdtype(points.dtype, np.number):
+            raise ValueError(f"{where} {points.dtype} {points.shape}, not the x, y of 68 landmarks (68, 2)")
+        if not np.isfinite(points).all():
+            raise ValueError(f"{where} landmarks that are not finite; None says that there is no face")
+        return points
+
+
+def _usable(points: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether the landmarks give a face crop that lies in the frame at least in part."""
+    try:
+        rect = face_crop(points)
+    except ValueError:
+        return False
+    return not rect.within(Rect(0, shape[0], 0, shape[1])).empty
+
+
+def _run(
+    work: Callable[[int], None], n: int, threads: int, progress: Callable[[int, int], None] | None
+) -> None:
+    """Do work(0) … work(n − 1) on threads. The first error ends it."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # the threads are ours
+    executor = ThreadPoolExecutor(threads, thread_name_prefix="flow")
+    try:
+        for done, future in enumerate(as_completed([executor.submit(work, i) for i in range(n)]), start=1):
+            future.result()
+            if progress is not None:
+                progress(done, n)
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+        cv2.setNumThreads(before)
