@@ -68,7 +68,7 @@ class METST(nn.Module):
             return nn.Sequential(
                 *(
                     Block(dim, Mamba(dim, d_state, backend=backend, recompute=recompute), rate)
-                    for rate in torch.linspace(0, drop_path, depth).tolist()
+                    for rate in drop_rates(drop_path, depth)
                 )
             )
 
@@ -138,13 +138,14 @@ class SlowFast(nn.Module):
 
     def __init__(self, dim, n_blocks, depth, *, d_state, drop_path, backend, recompute):
         super().__init__()
-        rates = torch.linspace(0, drop_path, n_blocks * depth).reshape(n_blocks, depth).tolist()
+        rates = drop_rates(drop_path, n_blocks * depth)
+        blocks = [rates[i : i + depth] for i in range(0, len(rates), depth)]
 
         def path(width: int) -> nn.ModuleList:
             def layer(rate: float) -> Block:
                 return Block(width, Mamba(width, d_state, backend=backend, recompute=recompute), rate)
 
-            return nn.ModuleList(nn.Sequential(*map(layer, block)) for block in rates)
+            return nn.ModuleList(nn.Sequential(*map(layer, block)) for block in blocks)
 
         self.to_slow = TimeConv(dim, 2 * dim, kernel_size=3, stride=2, padding=1)
         self.fast = path(dim)
@@ -200,7 +201,7 @@ class Transformer(nn.Module):
 
         def branch() -> nn.Sequential:
             blocks = []
-            for rate in torch.linspace(0, drop_path, depth).tolist():
+            for rate in drop_rates(drop_path, depth):
                 blocks += [Block(dim, Attention(dim, heads), rate), Block(dim, Perceptron(dim), rate)]
             return nn.Sequential(*blocks)
 
@@ -309,6 +310,11 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.drop_path(self.norm_out(self.mixer(self.norm_in(x))))
+
+
+def drop_rates(highest: float, layers: int) -> list[float]:
+    """Drop-path rates along a branch, from 0 at the first layer evenly up to the highest at the last."""
+    return [highest * i / max(layers - 1, 1) for i in range(layers)]
 
 
 class DropPath(nn.Module):

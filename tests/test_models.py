@@ -168,6 +168,15 @@ def test_drop_path_leaves_layers_out_in_training_only(name):
     assert not torch.equal(net(flow())[0], net(flow())[0])
 
 
+def test_drop_rates_rise_evenly_from_zero_to_the_highest():
+    assert models.drop_rates(0.2, 5) == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
+    assert models.drop_rates(0.2, 1) == [0]
+    spotting = models.METSTPlus(dim=16, depth=2, d_state=4).spotting
+    for path in (spotting.fast, spotting.slow):
+        rates = [layer.drop_path.rate for block in path for layer in block]
+        assert rates == pytest.approx([0, 0.04, 0.08, 0.12, 0.16, 0.2])
+
+
 def test_drop_path_keeps_the_mean_and_drops_whole_windows():
     torch.manual_seed(0)
     kept = models.DropPath(0.25)(torch.ones(8000, 3, 2))
