@@ -304,12 +304,13 @@ class _Video:
 
     def __init__(self, frames: Sequence[np.ndarray], starts: np.ndarray, window: int, name: str) -> None:
         self.frames, self.window, self.name = frames, window, name
-        self.shape = np.shape(frames[0])
         self._waiting = np.zeros(len(frames), np.int8)  # windows that still need the frame
         for start in starts:
             self._waiting[start : start + window] += 1
         self._read: dict[int, Future[np.ndarray]] = {}
         self._lock = threading.Lock()
+        self.shape: tuple[int, ...] | None = None
+        self.shape = self.shared(0).shape
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -321,7 +322,7 @@ class _Video:
             raise ValueError(
                 f"{self.name}, frame {frame}: {image.dtype} {image.shape}, not a grey uint8 (height, width)"
             )
-        if image.shape != self.shape:
+        if self.shape not in (None, image.shape):
             raise ValueError(f"{self.name}, frame {frame}: size {image.shape}, but frame 0 has {self.shape}")
         return image
 

@@ -1,0 +1,519 @@
+"""ROI flow: against a plain reference, known motion and the renderer's truth; its files; bad input."""
+
+import threading
+import weakref
+
+import cv2
+import numpy as np
+import pytest
+
+from metst_lib import flow, rois
+from metst_lib.flow import RoiFlow, extract, pool
+from metst_lib.rois import Rect
+from metst_lib.synthetic.face import Film
+from metst_lib.synthetic.script import write_script
+
+HEIGHT, WIDTH, SCALE = 380, 400, 320 / 360  # frames, and pixels of the crop per pixel of the frame
+
+
+def face() -> np.ndarray:
+    """68 landmarks of a plain face: g = 40, centre (180, 150), crop rows 10 … 370, columns 0 … 360."""
+    points = np.zeros((68, 2), int)
+    points[17:22] = [(80, 130), (95, 120), (110, 116), (125, 118), (140, 124)]
+    points[22:27] = [(220, 124), (235, 118), (250, 116), (265, 120), (280, 130)]
+    points[27:31] = [(180, 130), (180, 148), (180, 166), (181, 188)]
+    points[31:36] = [(156, 200), (168, 204), (180, 206), (192, 204), (204, 200)]
+    points[36:42] = [(90, 150), (105, 142), (125, 142), (140, 150), (125, 157), (105, 157)]
+    points[42:48] = [(220, 150), (235, 142), (255, 142), (272, 150), (255, 158), (235, 158)]
+    points[48:55] = [(138, 262), (152, 256), (168, 252), (180, 254), (192, 252), (208, 256), (222, 262)]
+    points[55:60] = [(208, 274), (192, 280), (180, 282), (168, 280), (152, 274)]
+    points[60:68] = [
+        (144, 262),
+        (168, 260),
+        (180, 261),
+        (192, 260),
+        (216, 262),
+        (192, 266),
+        (180, 267),
+        (168, 266),
+    ]
+    return points
+
+
+def known(image, frame):
+    return face()
+
+
+def texture() -> np.ndarray:
+    noise = np.random.default_rng(7).standard_normal((HEIGHT + 80, WIDTH + 80)).astype(np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), 2.5)
+    return np.clip(128 + 45 * noise / noise.std(), 0, 255)
+
+
+def moved(displacement) -> np.ndarray:
+    """The texture displaced; displacement(x, y) gives (dx, dy) in pixels of the frame."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    dx, dy = displacement(x, y)
+    image = cv2.remap(texture(), x - dx + 40, y - dy + 40, cv2.INTER_CUBIC)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def translating(n: int, vx: float, vy: float) -> list[np.ndarray]:
+    return [moved(lambda x, y, t=t: (np.float32(vx * t), np.float32(vy * t))) for t in range(n)]
+
+
+@pytest.fixture(scope="module")
+def drifting():
+    """40 frames that drift by (0.3, −0.15) px each: 11.7 px in all."""
+    return translating(40, 0.3, -0.15)
+
+
+@pytest.fixture(scope="module")
+def film():
+    """A synthetic video and its truth."""
+    film = Film(write_script(0, 1, 0, 6, 30))
+    return film, film.truth()
+
+
+# ---------------------------------------------------------------- pooling
+
+
+@pytest.mark.parametrize("q", [0.2, 0.3, 0.7, 1.0])
+@pytest.mark.parametrize("size", [(1, 1), (1, 3), (7, 9), (20, 20)])
+def test_pooling_is_the_mean_of_the_longest_vectors(size, q):
+    vectors = np.random.default_rng(size[1]).normal(size=(*size, 2)).astype(np.float32)
+    ranked = sorted(vectors.reshape(-1, 2).tolist(), key=lambda v: v[0] ** 2 + v[1] ** 2)
+    taken = ranked[int(len(ranked) * (1 - q)) :]
+    want = [sum(v[axis] for v in taken) / len(taken) for axis in (0, 1)]
+    assert pool(vectors, q) == pytest.approx(want, abs=1e-6)
+
+
+def test_pooling_takes_ranks_from_the_floor_upwards():
+    vectors = np.zeros((1, 5, 2), np.float32)
+    vectors[0, :, 0] = [5, 1, 3, 2, 4]
+    assert pool(vectors, 0.2) == (5, 0)  # ⌊5 · 0.8⌋ = 4: the longest alone
+    assert pool(vectors, 0.3) == (4.5, 0)  # ⌊5 · 0.7⌋ = 3: two
+    assert pool(vectors[:, :, ::-1], 0.3) == (0, 4.5)
+
+
+# ---------------------------------------------------------------- mode="exact"
+
+
+def plain_reference(frames, points, start, k):
+    """One window of five-region flow, in the plainest form and with every number written out."""
+
+    def farneback(before, after):
+        return cv2.calcOpticalFlowFarneback(before, after, None, 0.5, 3, 15, 5, 7, 1.5, 0)
+
+    def top_mean(part, q):
+        vectors = part.reshape(-1, 2).astype(float)
+        order = np.argsort((vectors**2).sum(1), kind="stable")
+        return vectors[order[int(len(order) * (1 - q)) :]].mean(0)
+
+    (lx, ly), (rx, ry) = points[39], points[42]
+    g, cx, cy = int((rx - lx) / 2), int((lx + rx) / 2), int((ly + ry) / 2)
+    top, bottom = max(cy - int(3.5 * g), 0), cy + int(5.5 * g)
+    left, right = max(cx - int(4.5 * g), 0), cx + int(4.5 * g)
+    p = np.trunc((points - [left, top]) * [320 / (right - left), 320 / (bottom - top)]).astype(int)
+    x, y = p[:, 0], p[:, 1]
+
+    def cut(picture, low, high, first, last):
+        return picture[low:high, first:last]
+
+    boxes = {
+        "A": (y[17:22].min() - 15, y[17:22].max() + 5, x[17:22].min() - 5, x[17:22].max()),
+        "B": (y[22:27].min() - 15, y[22:27].max() + 5, x[22:27].min(), x[22:27].max()),
+        "C": (y[48:67].min() - 15, y[48:67].max() + 10, x[48:67].min() - 20, x[48:67].max() + 20),
+        "D": (y[30:36].min() - 20, y[30:36].max() + 5, x[30:36].min() - 30, x[30:36].max() + 30),
+        "G": (y[29:31].min() - 13, y[29:31].max() + 13, x[29:31].min() - 13, x[29:31].max() + 13),
+    }
+    first = cv2.resize(frames[start][top:bottom, left:right], (320, 320))
+    rows = [np.zeros(10)]
+    for t in range(1, k):
+        for attempt in range(4):
+            picture = cv2.resize(frames[start + t][top:bottom, left:right], (320, 320))
+            flows = {n: farneback(cut(first, *b), cut(picture, *b)) for n, b in boxes.items()}
+            gx, gy = top_mean(flows["G"][15:-10, 5:-5], 0.7)
+            if gx * gx + gy * gy <= 1 or attempt == 3:
+                break
+            left, right = max(0, left + round(gx)), right + round(gx)
+            top, bottom = max(0, top + round(gy)), bottom + round(gy)
+        row, column = y[31] - boxes["D"][0], x[31] - boxes["D"][2]
+        wing_row, wing_column = y[35] - boxes["D"][0], x[35] - boxes["D"][2]
+        parts = [
+            (flows["A"][10:-10, 10:-10], 0.3),
+            (flows["B"][10:-10, 10:-10], 0.3),
+            (flows["C"][10:-10, 10:-10], 0.3),
+            (flows["D"][row - 20 : row + 5, column - 20 : column + 10], 0.2),
+            (flows["D"][wing_row - 20 : wing_row + 5, wing_column - 10 : wing_column + 20], 0.2),
+        ]
+        rows.append(np.concatenate([top_mean(part, q) - (gx, gy) for part, q in parts]))
+    return np.array(rows).T
+
+
+def test_exact_equals_the_plain_reference(drifting, film):
+    frames, truth = film
+    points = np.rint(truth["landmarks"]).astype(int)
+    clip = [frames[t] for t in range(40)]
+    for video, landmarks in ((drifting, lambda t: face()), (clip, lambda t: points[t])):
+        found = extract(video, lambda image, frame, at=landmarks: at(frame), "5", 20)
+        for w, start in enumerate(found.starts):
+            want = plain_reference(video, landmarks(start), start, 20)
+            assert np.median(np.abs(found.values[w] - want)) < 1e-6
+            assert np.abs(found.values[w] - want).max() < 1e-4
+
+
+def test_windows_overlap_by_half_and_the_last_ends_with_the_video(drifting):
+    found = extract(drifting[:37], known, "5", 16)
+    assert found.starts.tolist() == [0, 8, 16, 21]
+    assert found.values.shape == (4, 10, 16) and found.values.dtype == np.float32
+    assert not found.values[:, :, 0].any(), "row 0 of a window is zero flow"
+    assert found.values[:, :, 1:].any(axis=2).all()
+    assert found.n_frames == 37 and found.window == 16 and not found.flags.any()
+
+
+def test_eighteen_regions_share_the_flow_of_the_five(drifting):
+    five = extract(drifting[:16], known, "5", 16).values
+    eighteen = extract(drifting[:16], known, "18", 16).values
+    assert eighteen.shape == (1, 36, 16)
+    for channel, region in ((2, 5), (4, 9), (6, 15), (8, 16)):  # the left brow has another q
+        assert np.array_equal(five[:, channel : channel + 2], eighteen[:, 2 * region - 2 : 2 * region])
+
+
+# ---------------------------------------------------------------- known motion
+
+
+def test_a_translation_is_seen_without_alignment_and_gone_with_it(drifting):
+    t = np.arange(10)
+    want = np.tile(np.stack([0.3 * SCALE * t, -0.15 * SCALE * t]), (18, 1))
+    off = extract(drifting[:10], known, "18", 10, align=False).values[0]
+    assert np.abs(off - want).max() < 0.15
+    on = extract(drifting, known, "18", 40).values[0]  # 10.4 px of the crop in all: only following keeps up
+    assert np.abs(on).max() < 0.1
+
+
+def test_a_local_movement_shows_in_its_region_only():
+    def mouth(x, y):
+        bump = np.exp(-((x - 180) ** 2 + (y - 267) ** 2) / (2 * 15**2))
+        return np.zeros_like(x), 3 * bump
+
+    found = extract([moved(lambda x, y: (0 * x, 0 * y)), moved(mouth)], known, "5", 2)
+    values = dict(zip(found.channels, found.values[0, :, 1], strict=True))
+    assert 1.0 < values.pop("mouth y") < 3 * SCALE
+    assert max(abs(value) for value in values.values()) < 0.15
+
+
+def test_flow_is_near_the_renderers_truth(film):
+    frames, truth = film
+    landmarks = np.rint(truth["landmarks"])
+    clip = [frames[t] for t in range(90)]
+    k = 30
+
+    def error(**how):
+        found = extract(clip, lambda image, frame: landmarks[frame], "18", k, **how)
+        want = [truth["rois"][s : s + k] - truth["rois"][s] for s in found.starts]
+        return np.sqrt(np.mean((found.values - np.stack(want).reshape(-1, k, 36).transpose(0, 2, 1)) ** 2))
+
+    aligned = error()
+    assert aligned < 0.4
+    assert error(mode="fast") < aligned + 0.01
+    assert error(align=False) > 1.5 * aligned, "head motion is what alignment is for"
+
+
+def test_a_micro_expression_has_the_true_course(film):
+    frames, truth = film
+    action = next(a for a in frames.script.actions if a.kind == "micro")
+    first = max(0, action.onset - 4)
+    window = range(first, first + 30)
+    landmarks = np.rint(truth["landmarks"])
+    found = extract([frames[t] for t in window], lambda image, t: landmarks[first + t], "18", 30).values[0]
+    want = (truth["rois"][window] - truth["rois"][first]).reshape(30, 36).T
+    during = slice(action.onset - first, action.offset - first + 1)
+    strongest = np.argmax(np.abs(want).max(axis=1))
+    assert np.corrcoef(found[strongest, during], want[strongest, during])[0, 1] > 0.8
+
+
+# ---------------------------------------------------------------- fast, threads, memory
+
+
+def test_fast_differs_from_exact_by_little(film, drifting):
+    frames, truth = film
+    landmarks = np.rint(truth["landmarks"])
+    clip = [frames[t] for t in range(60)]
+    for video, landmarker in ((clip, lambda image, t: landmarks[t]), (drifting, known)):
+        exact = extract(video, landmarker, "18", 30).values
+        fast = extract(video, landmarker, "18", 30, "fast").values
+        assert 0 < np.quantile(np.abs(exact - fast), 0.99) <= 0.03
+
+
+@pytest.mark.parametrize("mode", flow.MODES)
+def test_the_number_of_threads_changes_nothing(drifting, mode):
+    one = extract(drifting, known, "5", 10, mode, threads=1)
+    three = extract(drifting, known, "5", 10, mode, threads=3)
+    assert np.array_equal(one.values, three.values)
+
+
+class Reel:
+    """A video that counts how often its frames are read and how many are alive at once."""
+
+    def __init__(self, n: int, image: np.ndarray) -> None:
+        self.n, self.image = n, image
+        self.reads, self.alive, self.most = np.zeros(n, int), 0, 0
+        self.lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        image = self.image.copy()
+        weakref.finalize(image, self._gone)
+        with self.lock:
+            self.reads[i] += 1
+            self.alive += 1
+            self.most = max(self.most, self.alive)
+        return image
+
+    def _gone(self) -> None:
+        with self.lock:
+            self.alive -= 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_each_frame_is_read_once_and_few_are_kept(drifting, threads):
+    reel = Reel(83, drifting[0])
+    extract(reel, known, "5", 8, threads=threads)
+    assert reel.reads.tolist() == [1] * 83
+    assert reel.most <= 8 * (threads + 2)
+
+
+def test_a_long_search_for_a_face_keeps_no_frames(drifting):
+    reel = Reel(83, drifting[0])
+    found = extract(reel, lambda image, frame: face() if frame == 80 else None, "5", 8)
+    assert found.flags.sum() == len(found.flags)
+    assert reel.most <= 24
+
+
+def test_progress_counts_the_windows(drifting):
+    seen = []
+    extract(drifting[:20], known, "5", 8, threads=2, progress=lambda done, of: seen.append((done, of)))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+# ---------------------------------------------------------------- landmarks
+
+
+class OnCrop:
+    def __init__(self, points):
+        self.points = points
+
+    def __call__(self, image, frame):
+        return face()
+
+    def on_crop(self, image):
+        assert image.shape == (320, 320)
+        return self.points
+
+
+def test_without_on_crop_landmarks_are_scaled_and_truncated(drifting):
+    scaled = extract(drifting[:6], known, "5", 6).values
+    by_hand = (face() - (0, 10)) * 320 // 360
+    assert np.array_equal(extract(drifting[:6], OnCrop(by_hand), "5", 6).values, scaled)
+    assert np.array_equal(extract(drifting[:6], OnCrop(None), "5", 6).values, scaled)
+    assert not np.array_equal(extract(drifting[:6], OnCrop(by_hand + 4), "5", 6).values, scaled)
+
+
+def test_landmarks_on_the_crop_decide_the_regions(drifting, monkeypatch):
+    asked = []
+    resolve = rois.resolve
+    monkeypatch.setattr(rois, "resolve", lambda *a: asked.append(a[1]) or resolve(*a))
+    points = (face() - (0, 10)) * 320 / 360 + 0.9
+    extract(drifting[:6], OnCrop(points), "5", 6)
+    assert np.array_equal(asked[0], np.trunc(points))
+
+
+def test_a_window_without_a_face_takes_the_nearest_frames_and_is_flagged(drifting):
+    def sometimes(image, frame):
+        return {3: face(), 17: face() + 6, 20: face()}.get(frame)
+
+    found = extract(drifting[:30], sometimes, "5", 20)
+    assert found.starts.tolist() == [0, 10]
+    assert found.flags.tolist() == [True, True]
+    assert np.array_equal(found.values, extract(drifting[:30], known, "5", 20).values), "the earlier of two"
+    assert extract(drifting[:30], lambda i, f: sometimes(i, f + 3), "5", 20).flags.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("away", [(5000, 0), (0, 5000), (-5000, 0), (0, -5000)])
+def test_landmarks_outside_the_frame_count_as_no_face(drifting, away):
+    def lost(image, frame):
+        return face() + away if frame == 10 else face()
+
+    assert extract(drifting[:30], lost, "5", 20).flags.tolist() == [False, True]
+
+
+def test_a_face_partly_outside_the_frame_is_clipped(drifting):
+    found = extract(drifting[:6], lambda image, frame: face() + np.array([60, 30]), "18", 6)
+    assert not found.flags.any() and np.isfinite(found.values).all()
+
+
+def test_no_face_in_the_whole_video_is_an_error_that_names_it(drifting):
+    with pytest.raises(ValueError, match=r"spNO.1 a: no face found in any of its 20 frames"):
+        extract(drifting[:20], lambda image, frame: None, "5", 10, name="spNO.1 a")
+
+
+def test_a_region_outside_the_crop_is_an_error_that_names_it(drifting):
+    points = face()
+    points[48:68, 1] += 200
+    with pytest.raises(ValueError, match=r"region 'mouth' lies in the face crop \(spNO.1 a, frame 0\)"):
+        extract(drifting[:10], lambda image, frame: points, "5", 10, name="spNO.1 a")
+
+
+# ---------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (np.zeros((5, 2)), r"v, frame 0: the landmarker gave float64 \(5, 2\), not the x, y of 68"),
+        (np.full((68, 2), np.nan), "v, frame 0: the landmarker gave landmarks that are not finite"),
+        ("face", "v, frame 0: the landmarker gave"),
+    ],
+)
+def test_a_landmarker_that_gives_something_else_is_refused(drifting, points, message):
+    with pytest.raises(ValueError, match=message):
+        extract(drifting[:10], lambda image, frame: points, "5", 10, name="v")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"roi_set": "7"}, "unknown roi_set '7'; known: 5, 18"),
+        ({"mode": "quick"}, "unknown mode 'quick'; known: exact, fast"),
+        ({"window": 9}, r"v: .*even.*9"),
+        ({"window": 40}, r"v: .*12 frames.*40"),
+        ({"threads": 0}, "threads must be 1 or more"),
+    ],
+)
+def test_unusable_settings_are_refused(drifting, options, message):
+    with pytest.raises(ValueError, match=message):
+        extract(drifting[:12], known, name="v", **{"roi_set": "5", "window": 10, **options})
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((HEIGHT, WIDTH, 3), np.uint8), r"v, frame 7: uint8 \(380, 400, 3\), not a grey uint8"),
+        (np.zeros((HEIGHT, WIDTH)), r"v, frame 7: float64 .* not a grey uint8"),
+        (np.zeros((20, 30), np.uint8), r"v, frame 7: size \(20, 30\), but frame 0 has \(380, 400\)"),
+    ],
+)
+def test_frames_of_another_kind_are_refused(drifting, bad, message):
+    with pytest.raises(ValueError, match=message):
+        extract([*drifting[:7], bad, *drifting[8:12]], known, "5", 12, name="v", threads=2)
+
+
+@pytest.mark.parametrize("align", [True, False])
+def test_flow_that_is_not_finite_is_an_error(drifting, monkeypatch, align):
+    farneback = cv2.calcOpticalFlowFarneback
+
+    def broken(before, after, *rest, **how):
+        vectors = farneback(before, after, *rest, **how)
+        vectors[len(vectors) // 2] = np.nan
+        return vectors
+
+    monkeypatch.setattr(cv2, "calcOpticalFlowFarneback", broken)
+    with pytest.raises(ValueError, match="v: flow is not finite at frame 1"):
+        extract(drifting[:10], known, "5", 10, align=align, name="v")
+
+
+def test_the_crop_never_leaves_the_frame(drifting, monkeypatch):
+    def runaway(before, after, *rest, **how):
+        return np.full((*before.shape, 2), 200, np.float32)
+
+    monkeypatch.setattr(cv2, "calcOpticalFlowFarneback", runaway)
+    assert np.isfinite(extract(drifting[:10], known, "5", 10).values).all()
+
+
+# ---------------------------------------------------------------- files
+
+
+def record() -> RoiFlow:
+    values = np.random.default_rng(0).normal(size=(3, 10, 8)).astype(np.float32)
+    return RoiFlow(
+        values, np.array([0, 4, 6]), np.array([False, True, False]), 14, 30.0, settings={"align": True}
+    )
+
+
+def test_flow_comes_back_from_its_file(tmp_path):
+    path = record().save(tmp_path / "a" / "spNO.1_a.npz", frame_step=7)
+    again = RoiFlow.load(path)
+    assert np.array_equal(again.values, record().values) and again.values.dtype == np.float32
+    assert again.starts.tolist() == [0, 4, 6] and again.flags.tolist() == [False, True, False]
+    assert (again.n_frames, again.fps, again.roi_set, again.mode, again.window) == (14, 30.0, "5", "exact", 8)
+    assert again.settings == {"align": True, "frame_step": 7}
+    assert again.channels == rois.channel_names("5")
+    assert [p.name for p in path.parent.iterdir()] == ["spNO.1_a.npz"], "no temporary file is left"
+
+
+def test_an_unknown_frame_rate_stays_unknown(tmp_path):
+    values = np.zeros((1, 36, 4), np.float32)
+    path = RoiFlow(values, np.zeros(1), np.zeros(1), 4, roi_set="18").save(tmp_path / "x.npz")
+    assert RoiFlow.load(path).fps is None
+
+
+@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file_is_refused(tmp_path, part):
+    whole = record().save(tmp_path / "whole.npz").read_bytes()
+    (tmp_path / "half.npz").write_bytes(whole[: int(part * len(whole))])
+    with pytest.raises(ValueError, match=r"half.npz is not a flow file, or not a whole one"):
+        RoiFlow.load(tmp_path / "half.npz")
+
+
+def test_another_file_is_refused(tmp_path):
+    np.savez(tmp_path / "other.npz", values=np.zeros(3))
+    with pytest.raises(ValueError, match=r"other.npz is not a flow file"):
+        RoiFlow.load(tmp_path / "other.npz")
+    np.savez(tmp_path / "pickled.npz", values=np.array([{}], dtype=object))
+    with pytest.raises(ValueError, match=r"pickled.npz is not a flow file"):
+        RoiFlow.load(tmp_path / "pickled.npz")
+    with pytest.raises(FileNotFoundError, match=r"no flow file at .*gone.npz"):
+        RoiFlow.load(tmp_path / "gone.npz")
+
+
+def test_nan_is_never_a_record_nor_read_from_a_file(tmp_path):
+    values = record().values.copy()
+    values[1, 2, 3] = np.nan
+    with pytest.raises(ValueError, match="flow values are not finite"):
+        RoiFlow(values, np.array([0, 4, 6]), np.zeros(3, bool), 14)
+    path = record().save(tmp_path / "flow.npz")
+    with np.load(path) as stored:
+        np.savez(path, **{**stored, "values": values})
+    with pytest.raises(ValueError, match=r"flow.npz is not a usable flow file: flow values are not finite"):
+        RoiFlow.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"values": np.zeros((3, 8, 8))},
+            r"shape \(3, 8, 8\), not \(windows, 10, frames\) as roi_set '5' has",
+        ),
+        ({"starts": np.zeros(2)}, r"3 windows of flow, but starts \(2,\)"),
+        ({"n_frames": 13}, "windows of 8 frames reach beyond the video's 13 frames"),
+        ({"roi_set": "9"}, "unknown roi_set"),
+    ],
+)
+def test_a_record_that_does_not_fit_together_is_refused(change, message):
+    parts = {
+        "values": np.zeros((3, 10, 8)),
+        "starts": np.array([0, 4, 6]),
+        "flags": np.zeros(3),
+        "n_frames": 14,
+    }
+    with pytest.raises(ValueError, match=message):
+        RoiFlow(**{**parts, **change})
+
+
+def test_a_crop_is_the_part_inside_the_frame():
+    image = np.arange(100, dtype=np.uint8).reshape(10, 10)
+    assert flow.crop_picture(image, Rect(8, 99, 0, 1)).max() == 90
