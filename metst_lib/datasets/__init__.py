@@ -8,6 +8,7 @@ Paper, Sec. IV-A, Table I. What each set looks like and how its tables err stand
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -73,7 +74,8 @@ def read_annotations(
     Raises ValueError for an unknown set, a missing sheet or column, FileNotFoundError for a missing table.
     """
     log = AuditLog()
-    return _annotations(name, list(tables), log, as_released, bad_rows), log.frame()
+    table = _annotations(name, list(tables), log, as_released=as_released, bad_rows=bad_rows)
+    return table, log.frame()
 
 
 def load(
@@ -113,13 +115,10 @@ def load(
         raise ValueError(f"frame_step {frame_step!r} is not a whole number of 1 or more")
     all_known("choice of videos", [videos], _VIDEOS)
     all_known("kind", kinds, KINDS)
-    if name == "synthetic" and ranges is None and not (folder / "complete.json").is_file():
-        raise FileNotFoundError(
-            f"no whole synthetic set in {folder} (looked for complete.json, written last): "
-            "run `metst data synth`"
-        )
+    fps = synthetic_settings(folder)["fps"] if name == "synthetic" and ranges is None else reader.FPS
     paths = find_tables(name, folder) if tables is None else list(tables)
-    table = _annotations(name, paths, log, as_released, bad_rows)
+    options = {"fps": fps} if name == "synthetic" else {}
+    table = _annotations(name, paths, log, as_released=as_released, bad_rows=bad_rows, **options)
     blinkers = frozenset(table.loc[table["kind"] == "blink", "subject"])
     table = choose(table, log, emotions=emotions, require_emotion=require_emotion)
     if subjects is not None:
@@ -147,13 +146,13 @@ def load(
         {key: found.get(key) for key in wanted},
         log,
         frame_step=frame_step,
-        fps=reader.FPS,
+        fps=fps,
         strict=bad_rows != "drop",
     )
     if name == "synthetic":
         blinkers = frozenset(video.subject for video in made)
     dataset = Dataset(
-        name, tuple(made), log.frame(), reader.FPS / frame_step, name == "synthetic", frame_step, blinkers
+        name, tuple(made), log.frame(), fps / frame_step, name == "synthetic", frame_step, blinkers
     )
     return dataset.with_me() if videos == "with_me" and "micro" in kinds else dataset
 
@@ -172,6 +171,18 @@ def find_tables(name: str, folder: str | Path) -> list[Path | None]:
     return paths
 
 
+def synthetic_settings(folder: str | Path) -> dict[str, Any]:
+    """What the synthetic set in a folder was written with. FileNotFoundError where there is no whole one."""
+    marker = Path(folder) / "complete.json"
+    if not marker.is_file():
+        raise FileNotFoundError(
+            f"no whole synthetic set in {folder} (looked for {marker.name}, written last). "
+            + how_to_get("synthetic")
+        )
+    settings = json.loads(marker.read_text(encoding="utf-8")).get("settings", {})
+    return {"fps": casme3.FPS, **settings}
+
+
 def how_to_get(name: str) -> str:
     """One sentence on where a set comes from."""
     if name == "synthetic":
@@ -180,16 +191,16 @@ def how_to_get(name: str) -> str:
     return f"It comes from its owners ({source}); data/README.md says how to apply and where to put it."
 
 
-def _annotations(name: str, tables: list, log: AuditLog, as_released: bool, bad_rows: str) -> pd.DataFrame:
+def _annotations(name: str, tables: list, log: AuditLog, **options: Any) -> pd.DataFrame:
     reader = reader_of(name)
-    all_known("choice of bad_rows", [bad_rows], _BAD_ROWS)
-    if as_released and name == "synthetic":
+    all_known("choice of bad_rows", [options["bad_rows"]], _BAD_ROWS)
+    if options["as_released"] and name == "synthetic":
         raise ValueError(
             "the authors released nothing for the synthetic set: as_released has no meaning here"
         )
     if not 1 <= len(tables) <= len(reader.TABLES) or tables[0] is None:
         raise ValueError(f"{name} is read from 1 to {len(reader.TABLES)} tables: {', '.join(reader.TABLES)}")
-    return reader.read(*tables, log=log, name=name, bad_rows=bad_rows, as_released=as_released)
+    return reader.read(*tables, log=log, name=name, **options)
 
 
 def _known_subjects(subjects: Sequence[str], table: pd.DataFrame, name: str) -> list[str]:

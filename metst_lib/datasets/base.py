@@ -14,6 +14,7 @@ import math
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -33,7 +34,7 @@ COLUMNS = (
     "emotion_raw", "emotion", "action_units", "source_row", "notes",
 )  # fmt: skip
 """Columns of the normalised table of annotations."""
-AUDIT_COLUMNS = ("table", "row", "action", "reason", "subject", "video")
+AUDIT_COLUMNS = ("table", "row", "action", "reason", "subject", "video", "kind")
 ACTIONS = ("repaired", "dropped", "clipped", "flagged", "kept")
 """repaired: a value was corrected; dropped: the event is left out; clipped: cut to the frames that exist;
 flagged: taken as it is, but worth knowing; kept: a choice that another reader makes otherwise."""
@@ -132,11 +133,14 @@ class AuditLog:
         row: int | None = None,
         subject: str | None = None,
         video: str | None = None,
+        kind: str | None = None,
     ) -> None:
-        """One entry. row is the row that Excel shows, None where the entry is about no single row."""
+        """One entry. row is the row that Excel shows, None where the entry is about no single row; kind that
+        of the event, where it is known.
+        """
         if action not in ACTIONS:
             raise ValueError(f"unknown action {action!r}; known: {', '.join(ACTIONS)}")
-        self.entries.append((table, row, action, reason, subject, video))
+        self.entries.append((table, row, action, reason, subject, video, kind))
 
     def frame(self) -> pd.DataFrame:
         """The audit as a table (`AUDIT_COLUMNS`)."""
@@ -198,7 +202,7 @@ def read_sheet(
             if not found:
                 raise ValueError(f"{path.name}: sheet {sheet!r} wanted, sheets found: {', '.join(names)}")
             name = found[0]
-        raw = book.parse(name, header=None, dtype=object)
+        raw = _cells(book, name)
     raw.index = range(1, len(raw) + 1)
     if header:
         raw = _below_header(raw, columns, f"{path.name}, sheet {name!r}")
@@ -216,7 +220,11 @@ def read_sheet(
 def read_cells(path: str | Path) -> list[pd.DataFrame]:
     """All sheets of a workbook as they stand, without header."""
     with _workbook(path) as book:
-        return [book.parse(name, header=None, dtype=object) for name in book.sheet_names]
+        return [_cells(book, name) for name in book.sheet_names]
+
+
+def _cells(book: pd.ExcelFile, name: str) -> pd.DataFrame:
+    return pd.read_excel(book, sheet_name=name, header=None, dtype=object)
 
 
 def _workbook(path: str | Path) -> pd.ExcelFile:
@@ -296,8 +304,8 @@ def find_table(folder: Path, pattern: str, *, exclude: str | None = None) -> Pat
 class RowReader:
     """Turns the rows of a sheet into rows of the normalised table, logging what it changes.
 
-    bad_rows says what becomes of a row that is wrong in a way its set is not known for: "error" (a
-    ValueError that names file, row and column) or "drop" (an audit entry).
+    `at` says which row is being read. bad_rows says what becomes of a row that is wrong in a way its set is
+    not known for: "error" (a ValueError that names file, row and column) or "drop" (an audit entry).
     """
 
     dataset: str
@@ -306,86 +314,86 @@ class RowReader:
     log: AuditLog
     bad_rows: str = "error"
     records: list[dict[str, Any]] = field(default_factory=list)
+    where: dict[str, Any] = field(default_factory=dict)
 
-    def note(self, row: int, action: str, reason: str, subject: str, video: str) -> None:
-        self.log.add(action, reason, table=self.sheet.label, row=row, subject=subject, video=video)
-
-    def bad(
-        self, row: int, column: str, what: str, subject: str | None = None, video: str | None = None
+    def at(
+        self, row: int, subject: str | None = None, video: str | None = None, kind: str | None = None
     ) -> None:
+        """The row being read, as Excel numbers it, and what is known of it so far."""
+        self.where = {"row": row, "subject": subject, "video": video, "kind": kind}
+
+    def note(self, action: str, reason: str) -> None:
+        """An audit entry about this row."""
+        self.log.add(action, reason, table=self.sheet.label, **self.where)
+
+    def bad(self, column: str, what: str) -> None:
         """Raise or drop, as `bad_rows` says."""
         if self.bad_rows == "drop":
-            self.log.add(
-                "dropped", f"{column}: {what}", table=self.sheet.label, row=row, subject=subject, video=video
-            )
+            self.note("dropped", f"{column}: {what}")
         else:
-            raise ValueError(self.sheet.wrong(row, column, what) + '; bad_rows="drop" leaves such rows out')
+            message = self.sheet.wrong(self.where["row"], column, what)
+            raise ValueError(f'{message}; bad_rows="drop" leaves such rows out')
 
-    def number(self, row: int, cells: Mapping[str, Any], column: str) -> float | None:
-        """A frame number, or None (after `bad`) where the cell holds none."""
-        cell = text(cells[column])
-        try:
-            value = float(cell)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            self.bad(row, column, f"{cell!r} is not a frame number")
-            return None
-        return value
+    def numbers(self, cells: Mapping[str, Any], *columns: str) -> tuple[float, ...] | None:
+        """Frame numbers of the given columns, or None (after `bad`) where a cell holds none."""
+        numbers = []
+        for column in columns:
+            cell = text(cells[column])
+            try:
+                numbers.append(float(cell))
+            except ValueError:
+                numbers.append(math.nan)
+            if not math.isfinite(numbers[-1]):
+                self.bad(column, f"{cell!r} is not a frame number")
+                return None
+        return tuple(numbers)
 
-    def emotion(self, row: int, column: str, raw: str, classes: Mapping[str, str]) -> str | None:
+    def emotion(self, column: str, raw: str, classes: Mapping[str, str]) -> str | None:
         """The emotion class of an owner's label, or None (after `bad`) where the label is not known."""
         found = classes.get(raw.casefold())
         if found is None:
-            known = ", ".join(dict.fromkeys(classes))
-            self.bad(row, column, f"unknown emotion {raw!r}; known: {known}")
+            self.bad(column, f"unknown emotion {raw!r}; known: {', '.join(classes)}")
         return found
 
     def take(
         self,
-        row: int,
-        subject: str,
-        video: str,
         onset: float,
         apex: float | None,
         offset: float,
-        kind: str,
         *,
+        onset_column: str = "Onset",
         emotion_raw: str | None = None,
         emotion: str | None = None,
         action_units: str = "",
         notes: Iterable[str] = (),
     ) -> None:
-        """Add one event, rounding, emptying or flagging what needs it; a contradiction goes to `bad`."""
+        """Add this row's event; round, empty or flag what needs it. A contradiction goes to `bad`."""
         notes = [note for note in notes if note]
         frames = {"onset": onset, "apex": apex, "offset": offset}
         for name, value in frames.items():
             if value is not None and value != math.floor(value):
                 frames[name] = math.floor(value + 0.5)
-                self.note(
-                    row, "repaired", f"{name} {value:g} is between frames: {frames[name]}", subject, video
-                )
+                self.note("repaired", f"{name} {value:g} is between frames: {frames[name]}")
         start, top, end = (None if value is None else int(value) for value in frames.values())
         if start > end:
-            return self.bad(row, "Onset", f"onset {start} lies after offset {end}", subject, video)
+            return self.bad(onset_column, f"onset {start} lies after offset {end}")
         if start < 0:
-            return self.bad(row, "Onset", f"onset {start} is negative", subject, video)
+            return self.bad(onset_column, f"onset {start} is negative")
         if top is not None and not start <= top <= end:
-            reason = f"apex {top} lies outside {start}…{end}: left empty"
-            self.note(row, "repaired", reason, subject, video)
+            self.note("repaired", f"apex {top} lies outside {start}…{end}: left empty")
             notes.append("apex left empty")
             top = None
-        if kind == "micro" and end - start + 1 >= LONG_SECONDS * self.fps:
-            length = end - start + 1
-            reason = f"a micro-expression of {length} frames ({length / self.fps:.1f} s): left out of k_p"
-            self.note(row, "flagged", reason, subject, video)
+        length, kind = end - start + 1, self.where["kind"]
+        if kind == "micro" and length >= LONG_SECONDS * self.fps:
+            seconds = length / self.fps
+            self.note("flagged", f"a micro-expression of {length} frames ({seconds:.1f} s): left out of k_p")
             notes.append("long")
         if kind == "micro" and top == start:
-            self.note(row, "flagged", f"onset and apex are the same frame, {start}", subject, video)
+            self.note("flagged", f"onset and apex are the same frame, {start}")
             notes.append("onset = apex")
         self.log.labels[kind] = self.sheet.label
-        values = (self.dataset, subject, video, start, top, end, self.fps, kind, emotion_raw, emotion)
-        values += (action_units, row, "; ".join(notes))
+        values = (self.dataset, self.where["subject"], self.where["video"], start, top, end, self.fps, kind)
+        values += (emotion_raw, emotion, action_units, self.where["row"], "; ".join(notes))
         self.records.append(dict(zip(COLUMNS, values, strict=True)))
         return None
 
@@ -409,7 +417,8 @@ def flag_overlaps(reader: RowReader) -> None:
             if after["onset"] <= before["offset"]:
                 spans = [f"{record['onset']}…{record['offset']}" for record in (after, before)]
                 reason = f"{spans[0]} overlaps {spans[1]} of row {before['source_row']}"
-                reader.note(after["source_row"], "flagged", reason, *key)
+                reader.at(after["source_row"], *key, "micro")
+                reader.note("flagged", reason)
 
 
 # ------------------------------------------------------------------------------------ events to videos
@@ -474,9 +483,8 @@ def assemble(
     for key in sorted(ranges, key=lambda key: tuple(map(natural_key, key))):
         found, records = ranges[key], by_video.get(key, [])
         if found is None:
-            count = (
-                ", ".join(f"{n} {kind}" for kind, n in _count(r.kind for r in records).items()) or "no events"
-            )
+            counts = Counter(record.kind for record in records)
+            count = ", ".join(f"{n} {kind}" for kind, n in counts.items()) or "no events"
             log.add(
                 "dropped", f"no frames of this video: left out with {count}", subject=key[0], video=key[1]
             )
@@ -501,6 +509,7 @@ def assemble(
 def _place(record: Any, first: int, last: int, step: int, log: AuditLog, strict: bool) -> Event | None:
     label = log.labels.get(record.kind, "")
     where = {"table": label, "row": int(record.source_row), "subject": record.subject, "video": record.video}
+    where["kind"] = record.kind
     onset, offset = int(record.onset), int(record.offset)
     apex = None if pd.isna(record.apex) else int(record.apex)
     if offset < first or onset > last:
@@ -532,13 +541,6 @@ def _place(record: Any, first: int, last: int, step: int, log: AuditLog, strict:
 
 def _value(cell: Any) -> str | None:
     return None if _blank(cell) else str(cell)
-
-
-def _count(items: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for item in items:
-        counts[item] = counts.get(item, 0) + 1
-    return counts
 
 
 def choose(

@@ -30,7 +30,7 @@ FPS = 30.0
 FRAME_STEP = 1
 TABLES = ("CAS(ME)^2code_final.xlsx",)
 FRAMES = "rawpic/s15/15_0101disgustingteeth/img1.jpg"
-SOURCE = "Institute of Psychology, Chinese Academy of Sciences: http://casme.psych.ac.cn/casme/e3"
+SOURCE = "Institute of Psychology, Chinese Academy of Sciences: https://melabipcas.github.io/melab/en/databases.html"
 EMOTION_CLASSES = {"negative": "negative", "positive": "positive", "surprise": "surprise", "others": "others"}
 EXPECTED = {
     "rows": 357,
@@ -145,38 +145,38 @@ def _folders(folder: Path) -> list[Path]:
 def _row(
     reader: RowReader, row: int, cells: dict[str, Any], subjects: dict[str, str], videos: set[str]
 ) -> None:
-    subject = subjects[text(cells["subject"])]
-    video = text(cells["video"]).rpartition("_")[0].lower()
+    subject, type_ = subjects[text(cells["subject"])], text(cells["type"])
+    video, kind = text(cells["video"]).rpartition("_")[0].lower(), _KINDS.get(type_.casefold())
+    reader.at(row, subject, video, kind)
     if video not in videos:
-        what = f"{text(cells['video'])!r} is no video of the third sheet; known: {', '.join(sorted(videos))}"
-        return reader.bad(row, "video", what, subject)
-    kind = _KINDS.get(text(cells["type"]).casefold())
+        known = ", ".join(sorted(videos))
+        return reader.bad(
+            "video", f"{text(cells['video'])!r} is no video of the naming sheet; known: {known}"
+        )
     if kind is None:
-        what = f"unknown type {text(cells['type'])!r}; known: {', '.join(_KINDS)}"
-        return reader.bad(row, "type", what, subject, video)
-    frames = []
-    for column in ("onset", "apex", "offset"):
-        frames.append(reader.number(row, cells, column))
-        if frames[-1] is None:
-            return None
-    onset, apex, offset = frames
-    raw = text(cells["emotion"])
-    emotion = reader.emotion(row, "emotion", raw, EMOTION_CLASSES)
-    if emotion is None:
+        return reader.bad("type", f"unknown type {type_!r}; known: {', '.join(_KINDS)}")
+    frames, raw = reader.numbers(cells, "onset", "apex", "offset"), text(cells["emotion"])
+    emotion = None if frames is None else reader.emotion("emotion", raw, EMOTION_CLASSES)
+    if frames is None or emotion is None:
         return None
-    notes = []
-    report = text(cells["self-report"])
+    onset, apex, offset = frames
+    notes, report = [], text(cells["self-report"])
     if report.casefold() == "happyiness":
-        reader.note(row, "repaired", f"self-report {report!r} → 'happiness'", subject, video)
+        reader.note("repaired", f"self-report {report!r} → 'happiness'")
         report = "happiness"
     if report:
         notes.append(f"self-report: {report}")
     if offset == 0 and apex >= onset:
-        reader.note(row, "repaired", f"offset 0 → {apex:g}, the apex", subject, video)
+        reader.note("repaired", f"offset 0 → {apex:g}, the apex")
         notes.append("offset taken from the apex")
         offset = apex
-    reader.take(
-        row, subject, video, onset, apex, offset, kind,
-        emotion_raw=raw, emotion=emotion, action_units=text(cells["action units"]), notes=notes,
-    )  # fmt: skip
-    return None
+    return reader.take(
+        onset,
+        apex,
+        offset,
+        onset_column="onset",
+        emotion_raw=raw,
+        emotion=emotion,
+        action_units=text(cells["action units"]),
+        notes=notes,
+    )

@@ -29,7 +29,7 @@ FPS = 30.0
 FRAME_STEP = 1
 TABLES = ("cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx", "CAS(ME)3_part_A_v2.xls")
 FRAMES = "data/spNO.1/a/color/8.jpg"
-SOURCE = "Institute of Psychology, Chinese Academy of Sciences: http://casme.psych.ac.cn/casme/e4"
+SOURCE = "Institute of Psychology, Chinese Academy of Sciences: https://melabipcas.github.io/melab/en/databases.html"
 EMOTION_CLASSES = {
     "disgust": "negative",
     "anger": "negative",
@@ -59,6 +59,7 @@ EXPECTED = {
 _MICRO = ("Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Objective class", "emotion")
 _ALL = ("Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Expression type", "Objective class")
 _BLINK = ("Subject", "Filename", "Onset", "Offset")
+_FRAMES = ("Onset", "Apex", "Offset")
 _KINDS = {"macro-expression": "macro", "micro-expression": "micro"}
 
 
@@ -76,6 +77,7 @@ def read(
     *,
     log: AuditLog,
     name: str = "casme3",
+    fps: float = FPS,
     bad_rows: str = "error",
     as_released: bool = False,
 ):
@@ -91,7 +93,7 @@ def read(
     too, for which it finds no folder.
     """
     sheet = read_sheet(micro, 0, _MICRO)
-    reader = RowReader(name, sheet, FPS, log, bad_rows)
+    reader = RowReader(name, sheet, fps, log, bad_rows)
     twins: list[tuple[int, dict[str, Any]]] = []
     if second is None:
         reason = (
@@ -105,8 +107,8 @@ def read(
     flag_overlaps(reader)
     records = list(reader.records)
     if second is not None:
-        records += _macro(second, name, log, bad_rows)
-        records += _blinks(second, name, log, bad_rows)
+        records += _macro(second, name, fps, log, bad_rows)
+        records += _blinks(second, name, fps, log, bad_rows)
     return annotation_table(records)
 
 
@@ -165,58 +167,52 @@ def _micro_row(
     twin: tuple[int, dict[str, Any]] | None,
     as_released: bool,
 ) -> None:
-    subject, letter = _subject(cells["Subject"]), text(cells["Filename"])
-    real, video = reader.dataset != "synthetic", letter.lower()
-    frames = _frames(reader, row, cells)
-    if frames is None:
-        return
+    real, notes = reader.dataset != "synthetic", []
+    letter = _at(reader, row, cells, "micro", quiet=True)
+    frames = reader.numbers(cells, *_FRAMES)
     raw = text(cells["emotion"])
-    emotion = reader.emotion(row, "emotion", raw, EMOTION_CLASSES)
-    if emotion is None:
+    emotion = None if frames is None else reader.emotion("emotion", raw, EMOTION_CLASSES)
+    if frames is None or emotion is None:
         return
-    notes = []
     onset, apex, offset = frames
     if real and onset == 0 and apex == 0:
         reason = f"onset and apex are 0 (offset {offset:g}): where the event lies cannot be told"
-        reader.note(row, "dropped", reason, subject, video)
+        if as_released:  # its error 4: not copied, since it would make a wrong label
+            reason += "; the released code drops it too, but gives its emotion to the next one of the video"
+        reader.note("dropped", reason)
         return
-    if as_released and letter != video:
-        reader.note(row, "dropped", f"the released code finds no folder {letter!r}", subject, video)
+    if as_released and letter != letter.lower():
+        reader.note("dropped", f"the released code finds no folder {letter!r}")
         return
-    _key(reader, row, cells)
+    _at(reader, row, cells, "micro")
     if real and (fault := _fault(*frames)):
         better = _twin_frames(twin)
         if better is not None and _fault(*better) is None:
             changes = _changes(frames, better)
-            reason = f"{fault}: {changes}, from row {twin[0]} of the second workbook"
-            reader.note(row, "repaired", reason, subject, video)
+            reader.note("repaired", f"{fault}: {changes}, from row {twin[0]} of the second workbook")
             onset, apex, offset = better
             notes.append(changes)
         elif offset == 0 and apex >= onset:
-            reader.note(row, "repaired", f"{fault}: offset 0 → {apex:g}, the apex", subject, video)
+            reader.note("repaired", f"{fault}: offset 0 → {apex:g}, the apex")
             notes.append("offset taken from the apex")
             offset = apex
         elif onset > offset:
-            reader.note(row, "dropped", f"{fault}, and nothing to repair it from", subject, video)
+            reader.note("dropped", f"{fault}, and nothing to repair it from")
             return
-    elif real and twin is not None and (other := _twin_frames(twin)) not in (None, frames):
-        reason = (
-            f"the second workbook has other frames in row {twin[0]} ({_changes(frames, other)}): not taken"
-        )
-        reader.note(row, "kept", reason, subject, video)
-    reader.take(
-        row, subject, video, onset, apex, offset, "micro",
-        emotion_raw=raw, emotion=emotion, action_units=text(cells["AU"]), notes=notes,
-    )  # fmt: skip
+    elif real and (other := _twin_frames(twin)) not in (None, frames):
+        changes = _changes(frames, other)
+        reader.note("kept", f"the second workbook has other frames in row {twin[0]} ({changes}): not taken")
+    units = text(cells["AU"])
+    reader.take(onset, apex, offset, emotion_raw=raw, emotion=emotion, action_units=units, notes=notes)
 
 
-def _frames(reader: RowReader, row: int, cells: dict[str, Any]) -> tuple[float, float, float] | None:
-    frames = []
-    for column in ("Onset", "Apex", "Offset"):
-        frames.append(reader.number(row, cells, column))
-        if frames[-1] is None:
-            return None
-    return tuple(frames)
+def _at(reader: RowReader, row: int, cells: dict[str, Any], kind: str, quiet: bool = False) -> str:
+    """Set the reader on a row; returns its Filename. An upper-case letter is that video in lower case."""
+    letter = text(cells["Filename"])
+    reader.at(row, _subject(cells["Subject"]), letter.lower(), kind)
+    if letter != letter.lower() and not quiet:
+        reader.note("repaired", f"Filename {letter!r} is video {letter.lower()!r}")
+    return letter
 
 
 def _twin_frames(twin: tuple[int, dict[str, Any]] | None) -> tuple[float, float, float] | None:
@@ -241,37 +237,26 @@ def _changes(old: tuple[float, ...], new: tuple[float, ...]) -> str:
     return ", ".join(f"{n} {a:g} → {b:g}" for n, a, b in zip(names, old, new, strict=True) if a != b)
 
 
-def _key(reader: RowReader, row: int, cells: dict[str, Any]) -> Key:
-    """Subject and video of a row; an upper-case letter becomes lower case, with an entry."""
-    subject, letter = _subject(cells["Subject"]), text(cells["Filename"])
-    if letter != letter.lower():
-        reader.note(
-            row, "repaired", f"Filename {letter!r} is video {letter.lower()!r}", subject, letter.lower()
-        )
-    return subject, letter.lower()
-
-
-def _macro(path: str | Path, name: str, log: AuditLog, bad_rows: str) -> list[dict[str, Any]]:
-    reader = RowReader(name, read_sheet(path, "AU+Emotion", _ALL), FPS, log, bad_rows)
+def _macro(path: str | Path, name: str, fps: float, log: AuditLog, bad_rows: str) -> list[dict[str, Any]]:
+    reader = RowReader(name, read_sheet(path, "AU+Emotion", _ALL), fps, log, bad_rows)
     for row, cells in reader.sheet.rows():
-        kind = _KINDS.get(text(cells["Expression type"]).casefold())
+        type_ = text(cells["Expression type"])
+        kind = _KINDS.get(type_.casefold())
+        if kind == "micro":  # those of the first workbook, without their emotion
+            continue
+        _at(reader, row, cells, kind)
         if kind is None:
-            what = (
-                f"unknown type {text(cells['Expression type'])!r}; known: Macro-expression, Micro-expression"
-            )
-            reader.bad(row, "Expression type", what)
-        elif kind == "macro":  # the micro rows are those of the first workbook, without emotion
-            frames = _frames(reader, row, cells)
-            if frames is not None:
-                reader.take(row, *_key(reader, row, cells), *frames, "macro", action_units=text(cells["AU"]))
+            known = "Macro-expression, Micro-expression"
+            reader.bad("Expression type", f"unknown type {type_!r}; known: {known}")
+        elif frames := reader.numbers(cells, *_FRAMES):
+            reader.take(*frames, action_units=text(cells["AU"]))
     return reader.records
 
 
-def _blinks(path: str | Path, name: str, log: AuditLog, bad_rows: str) -> list[dict[str, Any]]:
-    reader = RowReader(name, read_sheet(path, "eye blink", _BLINK), FPS, log, bad_rows)
+def _blinks(path: str | Path, name: str, fps: float, log: AuditLog, bad_rows: str) -> list[dict[str, Any]]:
+    reader = RowReader(name, read_sheet(path, "eye blink", _BLINK), fps, log, bad_rows)
     for row, cells in reader.sheet.rows():
-        onset = reader.number(row, cells, "Onset")
-        offset = None if onset is None else reader.number(row, cells, "Offset")
-        if offset is not None:
-            reader.take(row, *_key(reader, row, cells), onset, None, offset, "blink")
+        _at(reader, row, cells, "blink")
+        if frames := reader.numbers(cells, "Onset", "Offset"):
+            reader.take(frames[0], None, frames[1])
     return reader.records

@@ -27,7 +27,7 @@ FPS = 200.0
 FRAME_STEP = 7
 TABLES = ("SAMM_LongVideos_V3_Release.xlsx", "SAMM_Micro_FACS_Codes_v2.xlsx")
 FRAMES = "SAMM_longvideos/006_1/006_1_0001.jpg"
-SOURCE = "Manchester Metropolitan University: http://www2.docm.mmu.ac.uk/STAFF/M.Yap/dataset.php"
+SOURCE = "Manchester Metropolitan University: https://helward.mmu.ac.uk/STAFF/M.Yap/dataset.php"
 EMOTION_CLASSES = {
     "anger": "negative",
     "contempt": "negative",
@@ -84,12 +84,12 @@ def read(
     """
     sheet = read_sheet(long_videos, 0, _LONG)
     reader = RowReader(name, sheet, FPS, log, bad_rows)
-    emotions = {} if clips is None else _emotions(clips)
+    emotions = None if clips is None else _emotions(clips)
     if clips is None:
         reason = f"no table {TABLES[1]}: the emotions of micro-expressions are not known"
         log.add("flagged", reason, table=sheet.label)
     for row, cells in sheet.rows():
-        _row(reader, row, cells, emotions if clips is not None else None, log)
+        _row(reader, row, cells, emotions)
     flag_overlaps(reader)
     return annotation_table(reader.records)
 
@@ -113,10 +113,10 @@ def place(key: Key) -> str:
 
 
 def _emotions(path: str | Path) -> dict[str, tuple[int, str, str]]:
-    """Filename -> row, emotion, and the label of the table it stands in."""
+    """Filename -> row, emotion, and the name of the workbook."""
     sheet = read_sheet(path, 0, _CLIPS)
     return {
-        _filename(cells["Filename"]): (row, text(cells["Estimated Emotion"]), sheet.wrong(row, _CLIPS[1], ""))
+        _filename(cells["Filename"]): (row, text(cells["Estimated Emotion"]), sheet.path.name)
         for row, cells in sheet.rows()
     }
 
@@ -126,45 +126,43 @@ def _filename(cell: Any) -> str:
     return f"{match[1].zfill(3)}_{match[2]}_{match[3]}" if match else text(cell)
 
 
-def _row(reader: RowReader, row: int, cells: dict[str, Any], emotions: dict | None, log: AuditLog) -> None:
-    filename = _filename(cells["Filename"])
+def _row(reader: RowReader, row: int, cells: dict[str, Any], emotions: dict | None) -> None:
+    filename, type_ = _filename(cells["Filename"]), text(cells["Type"])
+    reader.at(row)
     if not _NAME.match(filename):
-        return reader.bad(row, "Filename", f"{filename!r} is not <subject>_<video>_<number>")
+        return reader.bad("Filename", f"{filename!r} is not <subject>_<video>_<number>")
     subject, video = filename.split("_")[0], filename.rpartition("_")[0]
-    if text(cells["Subject"]).zfill(3) != subject:
-        what = f"subject {text(cells['Subject'])!r}, but the Filename is {filename!r}"
-        return reader.bad(row, "Subject", what, subject, video)
-    type_ = text(cells["Type"])
     kind = next((kind for kind in ("macro", "micro") if type_.casefold().startswith(kind)), None)
+    reader.at(row, subject, video, kind)
+    if text(cells["Subject"]).zfill(3) != subject:
+        return reader.bad("Subject", f"{text(cells['Subject'])!r}, but the Filename is {filename!r}")
     if kind is None:
-        return reader.bad(row, "Type", f"unknown type {type_!r}; known: Macro, Micro - 1/2", subject, video)
-    frames = []
-    for column in ("Onset", "Apex", "Offset"):
-        frames.append(reader.number(row, cells, column))
-        if frames[-1] is None:
-            return None
+        return reader.bad("Type", f"unknown type {type_!r}; known: Macro, Micro - 1/2")
+    frames = reader.numbers(cells, "Onset", "Apex", "Offset")
+    if frames is None:
+        return None
     onset, apex, offset = frames
     raw = emotion = None
     if kind == "micro" and emotions is not None:
-        if filename in emotions:
-            clip_row, raw, where = emotions[filename]
+        if filename not in emotions:
+            reader.note("flagged", f"{filename} is not in {TABLES[1]}: no emotion")
+        else:
+            clip_row, raw, book = emotions[filename]
             emotion = EMOTION_CLASSES.get(raw.casefold())
             if emotion is None:
-                what = f"{where}unknown emotion {raw!r}; known: {', '.join(EMOTION_CLASSES)} (needed"
-                return reader.bad(row, "Filename", f"{what} in row {clip_row})", subject, video)
-        else:
-            reader.note(row, "flagged", f"{filename} is not in {TABLES[1]}: no emotion", subject, video)
+                known = ", ".join(EMOTION_CLASSES)
+                what = (
+                    f"{book}, row {clip_row}, column {_CLIPS[1]!r}: unknown emotion {raw!r}; known: {known}"
+                )
+                return reader.bad("Filename", f"{filename}: {what}")
     notes = [text(cells["Notes"])]
     if onset == 0:
-        reason = f"onset 0 ({offset:g} frames long): it begins before the video, or its onset was not coded"
-        reader.note(row, "flagged", reason, subject, video)
+        reason = f"onset 0 (up to frame {offset:g}): it begins before the video, or its onset was not coded"
+        reader.note("flagged", reason)
         notes.append("onset 0")
     if apex == -1:
-        reader.note(row, "repaired", "apex −1, not coded: left empty", subject, video)
+        reader.note("repaired", "apex −1, not coded: left empty")
         notes.append("apex not coded")
         apex = None
-    reader.take(
-        row, subject, video, onset, apex, offset, kind,
-        emotion_raw=raw, emotion=emotion, action_units=text(cells["Action Units"]), notes=notes,
-    )  # fmt: skip
-    return None
+    units = text(cells["Action Units"])
+    return reader.take(onset, apex, offset, emotion_raw=raw, emotion=emotion, action_units=units, notes=notes)

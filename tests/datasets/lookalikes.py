@@ -28,7 +28,7 @@ CASME3_MICRO = [
     ["spNO.1", "a", "5", "7", "18", "R12", "I", "happy"],  # 4 begins before the first jpg, 8
     ["spNO.1", "b", "50", "40", "70", "1+4", "VII", "fear"],  # 5 apex before onset; right: 55
     ["spNO.1", "b", "190", "95", "105", "15", "VII", "sad"],  # 6 onset after offset; right: 90
-    ["spNO.2", "e", "0", "0", "25", "38", "VII", "others"],  # 7 cannot be repaired
+    ["spNO.2", "e", "0", "0", "33", "10", "VII", "others"],  # 7 cannot be repaired
     ["spNO.2", "e", "60", "60", "75", "1+2", "II", "surprise"],  # 8 onset = apex
     ["spNO.2", "e", "100", "110", "0", "14", "VII", "Others"],  # 9 offset 0; right: 121
     ["spNO.2", "e", "130", "140", "0", "4+7", "VII", "anger"],  # 10 offset 0; right: 150
@@ -61,7 +61,10 @@ def write_workbook(path: Path, sheets: dict[str, pd.DataFrame | list[list]]) -> 
     with pd.ExcelWriter(path, engine="openpyxl") as writer:
         for name, content in sheets.items():
             bare = not isinstance(content, pd.DataFrame)
-            pd.DataFrame(content).to_excel(writer, sheet_name=name, index=False, header=not bare)
+            if bare:
+                width = max(map(len, content))
+                content = pd.DataFrame([[*row, *[None] * (width - len(row))] for row in content])
+            content.to_excel(writer, sheet_name=name, index=False, header=not bare)
     return path
 
 
