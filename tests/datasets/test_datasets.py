@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from pathlib import Path
 
 import lookalikes
 import pandas as pd
@@ -249,6 +250,20 @@ def test_nothing_was_released_for_the_synthetic_set(tmp_path):
     micro, _ = lookalikes.casme3(tmp_path)
     with pytest.raises(ValueError, match="released nothing for the synthetic set"):
         datasets.read_annotations("synthetic", micro, as_released=True)
+
+
+# ---------------------------------------------------------------- the data statement
+
+
+@pytest.mark.parametrize("name", ["casme3", "sammlv", "casme2sq"])
+def test_the_data_statement_says_where_each_set_goes_and_how_to_apply(name):
+    statement = (Path(__file__).parents[2] / "data/README.md").read_text(encoding="utf-8")
+    reader = datasets.reader_of(name)
+    for path in (*reader.TABLES, reader.FRAMES):
+        assert f"data/{name}/{path}" in statement
+    assert reader.SOURCE.split(": ")[1] in statement
+    for word in ("**Apply.**", "**Size.**", "**Cite.**", "**Put it**"):
+        assert statement.count(word) == 3
 
 
 # ---------------------------------------------------------------- small things
