@@ -1,0 +1,273 @@
+"""The synthetic set on disk, in the layout and with the annotation workbooks of CAS(ME)³ part A.
+
+`write("data")` fills `data/synthetic/`:
+
+- `data/spNO.<n>/<letter>/color/<jpgIndex>.jpg`: grey frames; the first index is not 1 and differs by video;
+- `cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx`: the micro-expressions in jpg indices, with their emotions;
+- `CAS(ME)3_part_A_v2.xlsx`: sheet "AU+Emotion", macro- and micro-expressions without emotion, and sheet
+  "eye blink";
+- `truth/<subject>_<letter>.npz`: what `face.Film.truth` says; the actions (kind, onset, apex, offset in
+  0-based frames, amplitude in px of the face crop, emotion, action_units); first, the jpg index of frame 0;
+  fps;
+- `shape_predictor_68_synthetic.dat`: the demonstration's landmark predictor;
+- `settings.json`, written first, and `complete.json`, written last: what was asked for; that it is all there.
+
+A video is done when its truth file is there, which is written after its last frame. A run that was killed, or
+that filled the disk, leaves no `complete.json`; the same call goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import string
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from metst_lib._files import atomic, digest, write_json
+from metst_lib.synthetic import predictor
+from metst_lib.synthetic.face import Film
+from metst_lib.synthetic.script import FPS, SECONDS, Script, write_script
+
+RECIPE = 1
+"""Grows with every change to what the same settings give."""
+NAME = "synthetic"
+MICRO_BOOK = "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
+SECOND_BOOK = "CAS(ME)3_part_A_v2.xlsx"
+JPEG_QUALITY = 90
+_MAKERS = ("numpy", "opencv-python-headless", "scikit-image", "dlib-bin")
+_OURS = ("data", "truth", MICRO_BOOK, SECOND_BOOK, predictor.NAME)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One video to write: who, which, and the jpg index of its first frame."""
+
+    subject: str
+    video: str
+    first: int
+    script: Script
+
+
+def write(
+    root: str | Path,
+    subjects: int = 8,
+    videos: int = 2,
+    seconds: float = SECONDS,
+    fps: int = FPS,
+    seed: int = 0,
+    jobs: int = 2,
+    progress: bool = True,
+    overwrite: bool = False,
+) -> Path:
+    """Write the synthetic set into `root`/synthetic and return that folder.
+
+    `videos` are per subject, `jobs` threads render. A whole set of the same settings is left as it is, one
+    with parts missing is completed. ValueError where a setting is out of range, or where the folder holds a set of
+    other settings and `overwrite` is not set; FileExistsError where it holds something else.
+    """
+    if not 1 <= jobs <= 64:
+        raise ValueError(f"jobs = {jobs!r} must be between 1 and 64")
+    plans = plan(subjects, videos, seconds, fps, seed)
+    settings = {
+        "recipe": RECIPE, "subjects": subjects, "videos": videos, "seconds": float(seconds), "fps": fps,
+        "seed": seed, "jpeg_quality": JPEG_QUALITY,
+    }  # fmt: skip
+    folder = Path(root) / NAME
+    if _take(folder, settings, overwrite) and all(_done(folder, p) for p in plans) and _tables_there(folder):
+        return folder
+    (folder / "complete.json").unlink(missing_ok=True)
+    _render([p for p in plans if not _done(folder, p)], folder, jobs, progress)
+    _write_tables(folder, plans)
+    if not (folder / predictor.NAME).exists():
+        with tqdm(
+            total=predictor.ACTORS, desc="landmark predictor", unit="actor", disable=not progress
+        ) as bar:
+            predictor.train(folder / predictor.NAME, seed, tick=bar.update)
+    write_json(
+        folder / "complete.json",
+        {
+            "settings": settings,
+            "key": digest(settings),
+            "versions": {name: version(name) for name in _MAKERS},
+            "videos": [
+                {"subject": p.subject, "video": p.video, "first": p.first, "frames": p.script.n_frames}
+                for p in plans
+            ],
+        },
+    )  # fmt: skip
+    return folder
+
+
+def plan(subjects: int, videos: int, seconds: float, fps: int, seed: int) -> list[Plan]:
+    """What a set of these settings consists of, without writing anything."""
+    for name, value, most in (("subjects", subjects, 999), ("videos", videos, 26)):
+        if not isinstance(value, int) or not 1 <= value <= most:
+            raise ValueError(f"{name} = {value!r} must be a whole number from 1 to {most}")
+    return [
+        Plan(
+            f"spNO.{subject + 1}",
+            string.ascii_lowercase[video],
+            2 + (3 * subject + 5 * video) % 8,
+            write_script(seed, subject, video, seconds, fps),
+        )
+        for subject in range(subjects)
+        for video in range(videos)
+    ]
+
+
+def is_complete(folder: str | Path) -> bool:
+    """Whether a folder holds a whole synthetic set."""
+    return (Path(folder) / "complete.json").is_file()
+
+
+# ---------------------------------------------------------------- what is there already
+
+
+def _take(folder: Path, settings: dict[str, Any], overwrite: bool) -> bool:
+    """Make the folder ours for these settings; whether a whole set is said to lie in it."""
+    marker = folder / "settings.json"
+    if marker.exists():
+        there = json.loads(marker.read_text(encoding="utf-8"))
+        if there == settings:
+            return is_complete(folder)
+        if not overwrite:
+            differences = ", ".join(
+                f"{name} {there.get(name)!r} there, {settings.get(name)!r} asked for"
+                for name in sorted({*there, *settings})
+                if there.get(name) != settings.get(name)
+            )
+            raise ValueError(
+                f"{folder} holds a synthetic set of other settings ({differences}); "
+                "overwrite it (overwrite=True, --overwrite) or write to another root"
+            )
+        (folder / "complete.json").unlink(missing_ok=True)
+        for name in _OURS:
+            if (folder / name).is_dir():
+                shutil.rmtree(folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
+    elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise FileExistsError(f"{folder} holds files, but no synthetic set (no settings.json): left alone")
+    write_json(marker, settings)
+    return False
+
+
+def _frame_folder(folder: Path, p: Plan) -> Path:
+    return folder / "data" / p.subject / p.video / "color"
+
+
+def _truth_path(folder: Path, p: Plan) -> Path:
+    return folder / "truth" / f"{p.subject}_{p.video}.npz"
+
+
+def _done(folder: Path, p: Plan) -> bool:
+    if not _truth_path(folder, p).exists():
+        return False
+    with os.scandir(_frame_folder(folder, p)) as entries:
+        whole = sum(entry.name.endswith(".jpg") and entry.stat().st_size > 0 for entry in entries)
+    return whole == p.script.n_frames
+
+
+def _tables_there(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in (MICRO_BOOK, SECOND_BOOK, predictor.NAME))
+
+
+# ---------------------------------------------------------------- frames and truth
+
+
+def _render(plans: list[Plan], folder: Path, jobs: int, progress: bool) -> None:
+    """Render videos side by side. Threads do: OpenCV and NumPy let go of Python's lock."""
+    stop = threading.Event()
+    frames = sum(p.script.n_frames for p in plans)
+    cv2_threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # one per video is enough
+    with (
+        tqdm(total=frames, desc="synthetic videos", unit="frame", disable=not progress or not frames) as bar,
+        ThreadPoolExecutor(jobs) as pool,
+    ):
+        tasks = [pool.submit(_write_video, folder, p, stop, bar.update) for p in plans]
+        try:
+            wait(tasks, return_when="FIRST_EXCEPTION")
+            for task in tasks:
+                if task.done():
+                    task.result()
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            cv2.setNumThreads(cv2_threads)
+
+
+def _write_video(folder: Path, p: Plan, stop: threading.Event, tick: Any) -> None:
+    _truth_path(folder, p).unlink(missing_ok=True)
+    frames = _frame_folder(folder, p)
+    if frames.exists():
+        shutil.rmtree(frames)
+    frames.mkdir(parents=True)
+    film = Film(p.script)
+    for t in range(len(film)):
+        if stop.is_set():
+            return
+        encoded, data = cv2.imencode(".jpg", film[t], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        if not encoded:
+            raise OSError(f"frame {t} of {p.subject} {p.video} could not be encoded as JPEG")
+        (frames / f"{p.first + t}.jpg").write_bytes(data)  # unlike cv2.imwrite it says when the disk is full
+        tick()
+    actions = p.script.actions
+    with atomic(_truth_path(folder, p)) as temporary:
+        np.savez(
+            temporary,
+            **film.truth(),
+            first=p.first,
+            fps=p.script.fps,
+            kind=np.array([a.kind for a in actions], dtype=np.str_),
+            onset=np.array([a.onset for a in actions], dtype=np.int64),
+            apex=np.array([a.apex for a in actions], dtype=np.int64),
+            offset=np.array([a.offset for a in actions], dtype=np.int64),
+            amplitude=np.array([a.amplitude for a in actions]),
+            emotion=np.array([a.emotion or "" for a in actions], dtype=np.str_),
+            action_units=np.array([a.unit_names for a in actions], dtype=np.str_),
+        )
+
+
+# ---------------------------------------------------------------- workbooks
+
+
+def _write_tables(folder: Path, plans: list[Plan]) -> None:
+    """Both workbooks, with the sheets and columns of the owners'; frames are jpg indices."""
+    micro, expressions, blinks = [], [], []
+    for p in plans:
+        for a in p.script.actions:
+            span = {"Subject": p.subject, "Filename": p.video, "Onset": p.first + a.onset}
+            if a.kind == "blink":
+                blinks.append({**span, "Offset": p.first + a.offset})
+                continue
+            row = {**span, "Apex": p.first + a.apex, "Offset": p.first + a.offset, "AU": a.unit_names}
+            objective = {"Objective class": a.recipe.objective_class}
+            kind = {"Expression type": f"{a.kind.capitalize()}-expression"}
+            expressions.append({**row, **kind, **objective})
+            if a.kind == "micro":
+                micro.append({**row, **objective, "emotion": a.recipe.word})
+    blink_columns = ["Subject", "Filename", "Onset", "Offset"]
+    _write_book(folder / MICRO_BOOK, {"label": pd.DataFrame(micro)})
+    sheets = {
+        "AU+Emotion": pd.DataFrame(expressions),
+        "eye blink": pd.DataFrame(blinks, columns=blink_columns),
+    }
+    _write_book(folder / SECOND_BOOK, sheets)
+
+
+def _write_book(path: Path, sheets: dict[str, pd.DataFrame]) -> None:
+    with atomic(path) as temporary, pd.ExcelWriter(temporary, engine="openpyxl") as book:
+        for name, sheet in sheets.items():
+            sheet.to_excel(book, sheet_name=name, index=False)
