@@ -61,6 +61,17 @@ FACE = [np.full((320, 320), 100 + n % 50, np.uint8) for n in range(FRAMES)]
 FLOW = np.arange(4 * 40, dtype=float).reshape(4, 40) / 40
 
 
+TST = [
+    ("flow", (30, 10)),
+    ("stem", (30, 64)),
+    ("spotting", (30, 64)),
+    ("recognition", (30, 64)),
+    ("spot_head", (30, 1)),
+    ("emotion_head", (30, 5)),
+]
+"""What `models.shapes` says of a METST."""
+
+
 def everything(landmarks, moving, output):
     """Name → figure, one of each."""
     score, probabilities = output
@@ -88,6 +99,12 @@ def everything(landmarks, moving, output):
             VIDEO,
             [figures.Output(name, score, probabilities, PREDICTED, 0.5) for name in ("ME-TST", "ME-TST+")],
         ),
+        "state_transition": figures.state_transition(FLOW[0], FLOW.T, MES[0], FPS, 20, FLOW[1]),
+        "window_against_video": figures.window_against_video(
+            np.linspace(0, 1, 9), np.arange(9) * 15, 30, score, MES + DISTRACTORS, FPS
+        ),
+        "architecture": figures.architecture(TST, "ME-TST"),
+        "result_synergy": figures.result_synergy({"ME-TST": (45, 22, 1, 14), "ME-TST+": (5, 0, 0, 2)}),
         "key_regions": figures.key_regions([view, dataclasses.replace(view, title="b")], FPS),
     }
 
@@ -172,6 +189,8 @@ def test_no_two_texts_overlap(drawn, monkeypatch):
         ("alignment_on_off", {"time (s)", "flow (px)"}),
         ("one_video", {"time in the video (s)", "spotting score\n(0–1)", "class probability\n(0–1)"}),
         ("key_regions", {"time in the video (s)", "S: score\n(0–1)", "R: probability\n(0–1)", "flow (px)"}),
+        ("state_transition", {"time (s)", "input x\n(px)", "state |h|\n(no unit)", "output y\n(no unit)"}),
+        ("window_against_video", {"time in the video (s)", "window's answer\n(0–1)", "frame's score\n(0–1)"}),
         ("training_curves", {"epoch", "loss (no unit)", "learning rate (no unit)"}),
     ],
 )
@@ -250,10 +269,10 @@ def test_the_callers_settings_stay_as_they_are_and_change_nothing():
 
 def test_two_saves_give_equal_bytes(tmp_path, output):
     files = []
-    for turn in ("one", "two"):
+    for turn, pause in (("one", 0), ("two", 1.1)):
+        time.sleep(pause)  # a time stamp in seconds would show
         figure = figures.one_video(VIDEO, *output, PREDICTED, 0.5)
         files.append([path.read_bytes() for path in figures.save(figure, tmp_path / turn / "fig6")])
-        time.sleep(1.1)  # a time stamp in seconds would show
     assert files[0] == files[1]
 
 
@@ -480,6 +499,91 @@ def test_key_regions_show_flow_on_the_time_axis_of_the_scores(drawn):
     assert [axes[0, column].get_title(loc="left") for column in (0, 1)] == ["a  a", "b  b"]
 
 
+# ---- schematics ----
+
+
+def test_state_transition_shows_the_norm_of_the_state_at_named_frames():
+    state = np.zeros((40, 2))
+    state[15] = 3, 4  # frame 35, the apex
+    figure = figures.state_transition(np.zeros(40), state, MES[0], FPS, start=20)
+    chain, x, norm = figure.axes
+    assert norm.lines[0].get_ydata().max() == 5
+    words = [text.get_text() for text in chain.texts if text.get_text()]
+    apex = words.index("apex")
+    assert words[apex - 3 : apex + 1] == ["5.00", "x(1.17 s)", "y", "apex"]
+    assert words.count("non-ME") == 2
+    assert len(x.patches) == 1  # the event, shaded
+
+
+def test_window_answers_are_drawn_as_wide_as_the_window(output):
+    answers = np.array([0.2, 0.9])
+    figure = figures.window_against_video(answers, np.array([0, 15]), 30, output[0], MES, FPS)
+    above = figure.axes[1]
+    boxes = [patch for patch in above.patches if patch.get_width() == 1.0]  # 30 frames at 30 fps
+    assert [(box.get_x(), box.get_height()) for box in boxes] == [(0, 0.2), (0.5, 0.9)]
+    assert [bool(box.get_hatch()) for box in boxes] == [False, True]
+    assert "2 windows of 30 frames, of which 1 say" in figures.alt_text(figure)
+
+
+def test_architecture_has_a_box_with_the_shape_of_every_stage():
+    ax = figures.architecture(TST).axes[0]
+    sizes = {text.get_text().splitlines()[-1] for text in ax.texts if "×" in text.get_text()}
+    assert sizes == {"30 × 10", "30 × 64", "30 × 1", "30 × 5"}
+    assert len([patch for patch in ax.patches if hasattr(patch, "get_boxstyle")]) == 6
+
+
+def test_architecture_connects_the_stages_of_the_real_networks():
+    from metst_lib import models
+
+    plus = models.METSTPlus(dim=4, n_blocks=2, depth=1, d_state=2)
+    stages = {stage.name: stage for stage in figures.arrange(models.shapes(plus, 30))}
+    assert stages["spotting.fast.1"].inputs == ("spotting.fast.0",)
+    assert stages["spotting.fast.0"].inputs == ("stem",)
+    assert stages["recognition.slow.0"].inputs == ("recognition.to_slow",)
+    assert stages["recognition.lateral.1"].inputs == ("recognition.fast.1",)
+    assert stages["recognition.lateral.1"].adds_to == "recognition.slow.1"
+    assert stages["spotting.join"].inputs == ("spotting.fast.1", "spotting.slow.1")
+    assert stages["emotion_head"].inputs == ("recognition.join",)
+    assert stages["spotting.join"].shape == (30, 12)
+    assert len({(stage.column, stage.row) for stage in stages.values()}) == len(stages) == 20
+    shared = models.METST(dim=4, depth=1, d_state=2, shared_branches=True)
+    heads = [s for s in figures.arrange(models.shapes(shared, 30)) if s.name.endswith("head")]
+    assert [head.inputs for head in heads] == [("spotting",), ("spotting",)]
+    windows = figures.arrange(models.shapes(models.WindowClassifier(), 30))
+    assert [s.inputs for s in windows if s.name.endswith("head")] == [("features.2",)] * 2
+
+
+def test_a_stage_without_a_place_is_named():
+    with pytest.raises(ValueError, match="no place in the figure for the stages gate"):
+        figures.architecture([*TST, ("gate", (30, 64))])
+
+
+def test_synergy_counts_match_before_dropping():
+    from metst_lib.spotting import Candidate
+
+    candidates = {
+        "a": [
+            Candidate(35, 30, 41, 0.9, "negative", "negative"),  # true, kept
+            Candidate(60, 55, 66, 0.8, "positive", "positive"),  # false, kept
+            Candidate(84, 80, 89, 0.7, "neutral", "surprise"),  # true, dropped
+            Candidate(140, 136, 147, 0.6, "neutral", "others"),  # false, dropped
+            Candidate(110, 105, 115, 0.6, "neutral", "others"),  # false, dropped
+        ],
+        "b": [],
+    }
+    assert figures.synergy_counts(candidates, {"a": list(MES), "b": []}) == (1, 1, 1, 2)
+
+
+def test_result_synergy_bars_are_as_long_as_the_counts():
+    figure = figures.result_synergy({"ME-TST": figures.Synergy(45, 22, 1, 14)})
+    ax = figure.axes[0]
+    heights = [patch.get_height() for patch in ax.patches if isinstance(patch, Rectangle)]
+    assert heights == [46, 36, 45, 22, 1, 14]
+    words = [text.get_text() for text in ax.texts]
+    assert {"82 candidates", "45 TP", "22 FP", "1 TP lost", "14 FP avoided"} < set(words)
+    assert ax.get_title(loc="left") == "ME-TST: precision 0.56 → 0.67"  # 46 / 82 and 45 / 67
+
+
 # ---- nothing to show ----
 
 
@@ -500,6 +604,10 @@ def test_figures_of_nothing_are_drawn_without_error(output, landmarks):
         ),
         figures.two_variants(BARE, [figures.Output("ME-TST", score, probabilities, [])]),
         figures.key_regions([], FPS),
+        figures.result_synergy({}),
+        figures.result_synergy({"ME-TST": (0, 0, 0, 0)}),
+        figures.window_against_video(np.zeros(0), np.zeros(0, int), 30, score, [], FPS),
+        figures.state_transition(np.zeros(40), np.zeros(40), MES[2], FPS, 0),  # the event is elsewhere
         figures.training_curves({"epoch": [], "loss": []}),
     ]
     for figure in nothing:

@@ -10,7 +10,8 @@ returns a figure, which a notebook shows when it stands last in a cell.
 | faces.py | landmarks_on_canvas, regions_on_canvas, flow_of_event, alignment_on_off, blink_beside_me |
 | training.py | training_curves, discretisation, scan, five_intervals |
 | results.py | confusion (Fig. 5), one_video (6), two_variants (7), key_regions (8) |
-| schematics.py | state_transition (Fig. 1), window_against_video (2), architecture (3), result_synergy (4) |
+| schematics.py | state_transition (Fig. 1), window_against_video (2), result_synergy (4) |
+| architecture.py | architecture (Fig. 3) |
 
 Glossary: T frames of a video; k frames of a window; C channels of flow (region × x, y).
 """
@@ -28,6 +29,7 @@ from metst_lib.figures._style import (
     save,
     theme,
 )
+from metst_lib.figures.architecture import Stage, architecture, arrange
 from metst_lib.figures.data import blink_rates, class_counts, durations, event_strip, timeline
 from metst_lib.figures.faces import (
     alignment_on_off,
@@ -38,6 +40,13 @@ from metst_lib.figures.faces import (
     regions_on_canvas,
 )
 from metst_lib.figures.results import EventView, Output, confusion, key_regions, one_video, two_variants
+from metst_lib.figures.schematics import (
+    Synergy,
+    result_synergy,
+    state_transition,
+    synergy_counts,
+    window_against_video,
+)
 from metst_lib.figures.training import discretisation, five_intervals, scan, training_curves
 
 __all__ = [
@@ -50,8 +59,12 @@ __all__ = [
     "Drawing",
     "EventView",
     "Output",
+    "Stage",
+    "Synergy",
     "alignment_on_off",
     "alt_text",
+    "architecture",
+    "arrange",
     "blink_beside_me",
     "blink_rates",
     "class_counts",
@@ -67,10 +80,14 @@ __all__ = [
     "landmarks_on_canvas",
     "one_video",
     "regions_on_canvas",
+    "result_synergy",
     "save",
     "scan",
+    "state_transition",
+    "synergy_counts",
     "theme",
     "timeline",
     "training_curves",
     "two_variants",
+    "window_against_video",
 ]

@@ -57,6 +57,8 @@ SHORT = {"negative": "neg", "positive": "pos", "surprise": "sur", "others": "oth
 INK = "#222222"
 TRUTH = "#56B4E9"
 """The shade of a true interval behind a curve."""
+ARROW = {"arrowstyle": "->", "color": INK, "lw": 1.1, "shrinkA": 0, "shrinkB": 0}
+"""Arrows of the schematic figures."""
 KIND = {
     "micro": {"color": INK, "hatch": "", "label": "micro-expression"},
     "macro": {"color": "#BDBDBD", "hatch": "\\\\\\\\", "label": "macro-expression"},
