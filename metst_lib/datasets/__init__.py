@@ -121,12 +121,10 @@ def load(
     table = _annotations(name, paths, log, as_released=as_released, bad_rows=bad_rows, **options)
     blinkers = frozenset(table.loc[table["kind"] == "blink", "subject"])
     table = choose(table, log, emotions=emotions, require_emotion=require_emotion)
-    if subjects is not None:
-        table = table[table["subject"].isin(_known_subjects(subjects, table, name))]
-    micro = table.loc[table["kind"] == "micro", ["subject", "video"]]
-    wanted = set(micro.itertuples(index=False, name=None))
+    places: dict[Key, Path] = {}
+    found: dict[Key, Any] = {}
     if ranges is not None:
-        found: dict[Key, Any] = _ranges(ranges)
+        found = _ranges(ranges)
     else:
         places = reader.locate(folder, paths)
         if not places:
@@ -134,12 +132,19 @@ def load(
                 f"no frames of {reader.TITLE} under {folder}: looked for files as {folder / reader.FRAMES}. "
                 + how_to_get(name)
             )
+    if subjects is not None:
+        there = {key[0] for key in (*places, *found)} | set(table["subject"])
+        all_known(f"subject of {name}", subjects, sorted(there, key=natural_key))
+        table = table[table["subject"].isin(list(subjects))]
+        places = {key: path for key, path in places.items() if key[0] in subjects}
+        found = {key: ends for key, ends in found.items() if key[0] in subjects}
+    micro = table.loc[table["kind"] == "micro", ["subject", "video"]]
+    wanted = set(micro.itertuples(index=False, name=None))
+    if ranges is None:
         needed = {key: path for key, path in places.items() if videos == "all" or key in wanted}
         found = list_videos(needed, folder / ".frame_index.json")
     if videos == "all":
         wanted |= set(table[["subject", "video"]].itertuples(index=False, name=None)) | set(found)
-    if subjects is not None:
-        wanted = {key for key in wanted if key[0] in set(subjects)}
     table = choose(table, log, kinds=kinds)
     made = assemble(
         table,
@@ -203,20 +208,12 @@ def _annotations(name: str, tables: list, log: AuditLog, **options: Any) -> pd.D
     return reader.read(*tables, log=log, name=name, **options)
 
 
-def _known_subjects(subjects: Sequence[str], table: pd.DataFrame, name: str) -> list[str]:
-    all_subjects = sorted(set(table["subject"]), key=natural_key)
-    all_known(f"subject of {name}", subjects, all_subjects)
-    return list(subjects)
-
-
 def _ranges(ranges: str | Path | pd.DataFrame | Mapping) -> dict[Key, tuple[int, int]]:
     if isinstance(ranges, Mapping):
         return {key: (int(first), int(last)) for key, (first, last) in ranges.items()}
-    frame = (
-        ranges
-        if isinstance(ranges, pd.DataFrame)
-        else pd.read_csv(ranges, dtype={"subject": str, "video": str})
-    )
+    frame = ranges
+    if not isinstance(frame, pd.DataFrame):
+        frame = pd.read_csv(ranges, dtype={"subject": str, "video": str})
     columns = {
         name: next((c for c in frame.columns if str(c).lower().startswith(name)), None)
         for name in ("subject", "video", "first", "last")

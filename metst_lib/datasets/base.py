@@ -44,7 +44,7 @@ LONG_SECONDS = 2.0
 Key = tuple[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Videos with their events in 0-based frames after `frame_step`, and the audit of how they came about.
 
@@ -170,12 +170,6 @@ class Sheet:
     def wrong(self, row: int, column: str, what: str) -> str:
         """A message that names file, sheet, row and column."""
         return f"{self.path.name}, sheet {self.name!r}, row {row}, column {column!r}: {what}"
-
-
-def sheet_names(path: str | Path) -> list[str]:
-    """Names of a workbook's sheets. FileNotFoundError or ValueError where it cannot be opened."""
-    with _workbook(path) as book:
-        return list(map(str, book.sheet_names))
 
 
 def read_sheet(

@@ -67,7 +67,7 @@ def read(
     if as_released:
         raise ValueError(f"the authors released nothing for {TITLE}: as_released has no meaning here")
     reader = RowReader(name, read_sheet(codes, 0, _COLUMNS, header=False, optional=1), FPS, log, bad_rows)
-    numbers = {text(cells["subject"]) for _, cells in reader.sheet.rows()}
+    numbers = {text(cells["subject"]) for _, cells in reader.sheet.rows()} - {""}
     subjects, videos = subject_names(codes, numbers), set(video_codes(codes).values())
     for row, cells in reader.sheet.rows():
         _row(reader, row, cells, subjects, videos)
@@ -145,9 +145,11 @@ def _folders(folder: Path) -> list[Path]:
 def _row(
     reader: RowReader, row: int, cells: dict[str, Any], subjects: dict[str, str], videos: set[str]
 ) -> None:
-    subject, type_ = subjects[text(cells["subject"])], text(cells["type"])
+    subject, type_ = subjects.get(text(cells["subject"])), text(cells["type"])
     video, kind = text(cells["video"]).rpartition("_")[0].lower(), _KINDS.get(type_.casefold())
     reader.at(row, subject, video, kind)
+    if subject is None:
+        return reader.bad("subject", "no subject")
     if video not in videos:
         known = ", ".join(sorted(videos))
         return reader.bad(

@@ -8,6 +8,8 @@ from pathlib import Path
 import lookalikes
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metst_lib import datasets
 from metst_lib.datasets import base
@@ -170,6 +172,26 @@ def test_an_event_that_runs_past_the_last_frame_is_clipped_with_an_entry(tmp_pat
     assert clipped["row"].tolist() == [2] and clipped["table"].item().startswith("cas(me)3_part_A_ME_label")
 
 
+@given(
+    first=st.integers(0, 5000),
+    length=st.integers(1, 3000),
+    step=st.integers(1, 20),
+    places=st.tuples(*[st.floats(0, 1)] * 3),
+)
+def test_an_index_is_the_kept_frame_at_or_just_before_the_owners(first, length, step, places):
+    numbers = sorted(first + int(place * (length - 1)) for place in places)
+    record = dict.fromkeys(base.COLUMNS) | dict(zip(("onset", "apex", "offset"), numbers, strict=True))
+    record |= {"subject": "s", "video": "v", "kind": "micro", "source_row": 2}
+    table = base.annotation_table([record])
+    ends = {("s", "v"): (first, first + length - 1)}
+    (video,) = base.assemble(table, ends, base.AuditLog(), frame_step=step, fps=30.0)
+    (event,) = video.events
+    kept = range(first, first + length, step)
+    assert video.n_frames == len(kept) and video.fps == 30.0 / step
+    for index, number in zip((event.onset, event.apex, event.offset), numbers, strict=True):
+        assert kept[index] <= number < kept[index] + step
+
+
 # ---------------------------------------------------------------- ranges and listings
 
 
@@ -282,6 +304,7 @@ def test_a_dataset_gives_its_events_as_a_table_and_by_video(root):
 def test_one_subject_can_be_loaded_alone(root):
     data = datasets.load("casme3", root, subjects=["spNO.2"])
     assert [video.key for video in data.videos] == [("spNO.2", "e")]
+    assert datasets.load("casme3", root, subjects=["spNO.3"], videos="all").subjects == ["spNO.3"]
 
 
 @pytest.mark.parametrize(
