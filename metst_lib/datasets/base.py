@@ -39,7 +39,7 @@ ACTIONS = ("repaired", "dropped", "clipped", "flagged", "kept")
 """repaired: a value was corrected; dropped: the event is left out; clipped: cut to the frames that exist;
 flagged: taken as it is, but worth knowing; kept: a choice that another reader makes otherwise."""
 LONG_SECONDS = 2.0
-"""A labelled micro-expression this long or longer (60 frames at 30 fps) is flagged and left out of k_p."""
+"""A labelled micro-expression this long or longer (60 frames at 30 fps) is kept and flagged."""
 
 Key = tuple[str, str]
 
@@ -380,7 +380,7 @@ class RowReader:
         length, kind = end - start + 1, self.where["kind"]
         if kind == "micro" and length >= LONG_SECONDS * self.fps:
             seconds = length / self.fps
-            self.note("flagged", f"a micro-expression of {length} frames ({seconds:.1f} s): left out of k_p")
+            self.note("flagged", f"a micro-expression of {length} frames ({seconds:.1f} s): too long for one")
             notes.append("long")
         if kind == "micro" and top == start:
             self.note("flagged", f"onset and apex are the same frame, {start}")

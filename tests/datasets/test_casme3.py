@@ -98,7 +98,7 @@ def test_every_event_lies_inside_its_video_or_is_clipped_with_an_entry(casme3_ta
 def test_long_same_and_overlapping_rows_are_flagged_and_kept(casme3_tables):
     table, audit = read(casme3_tables)
     flagged = audit[audit["action"] == "flagged"]["reason"]
-    assert flagged.str.contains("left out of k_p").sum() == casme3_tables.long
+    assert flagged.str.contains("too long for one").sum() == casme3_tables.long
     assert flagged.str.contains("the same frame").sum() == casme3_tables.same
     assert flagged.str.contains("overlaps").sum() == casme3_tables.overlaps
     assert table["notes"].str.contains("long").sum() == casme3_tables.long
