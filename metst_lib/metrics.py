@@ -6,10 +6,12 @@ positive at IoU ≥ 0.5 (the paper writes "exceeds"; the released code counts eq
 Counts are pooled over the whole data set, then turned into ratios: the scores of several folds are the
 scores of the union of their videos (`pool`), never the mean of the folds' ratios. A ratio 0/0 counts as 0.
 
-Three scorers count the same predictions differently (`SCORERS`). They differ in spotting counts alone: the
-slips of the scripts they stand for (the challenge's prints macro precision as UAR) are not copied. Recognition is always scored on spotting
-true positives whose true class is negative, positive or surprise. The predicted class may be "others" (or
-none at all): a miss of the true class and nobody's false positive, hence FP ≠ FN in Table IV.
+Three scorers count the same predictions differently (`SCORERS`). They differ in what they match, no more: the
+slips of the scripts they stand for (the challenge's prints macro precision as UAR) are not copied.
+
+Recognition is scored on spotting true positives whose true class is negative, positive or surprise. The
+predicted class may be "others" (or none at all): a miss of the true class and nobody's false positive, hence
+FP ≠ FN in Table IV.
 
 Glossary: TP, FP, FN true positives, false positives, false negatives; S subjects; C = 3 scored emotions.
 """

@@ -461,7 +461,7 @@ def test_the_ceiling_and_the_limit_keep_large_motion_from_hiding_small_motion():
         return {e.apex // 20 for e in find_events(*predict_flow_magnitude(as_flow(path), settings), 5)}
 
     assert apexes(None, None) == {6}
-    assert apexes(1.0, None) == {2, 6}
+    assert apexes(0.5, None) == {2, 6}
     assert apexes(None, 3.0) == {2}
 
 
