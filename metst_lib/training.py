@@ -212,6 +212,7 @@ def fit(
             scaled = flow * torch.from_numpy(factors).to(device)
             for batch in torch.from_numpy(order.permutation(len(chosen))).to(device).split(settings.batch):
                 score, logits = model(scaled[batch])
+                _check_output(score, logits, spot_target[batch].shape)
                 spotting_loss = F.mse_loss(score, spot_target[batch])
                 recognition_loss = weighted_cross_entropy(logits, emotion_target[batch], weight)
                 loss = settings.spot_weight * spotting_loss + settings.recognition_weight * recognition_loss
@@ -317,6 +318,15 @@ def _check_keys(flows: Mapping[Key, Any], events: Mapping[Key, Any]) -> None:
         raise ValueError("no video to train on")
     if odd := sorted(set(flows) ^ set(events)):
         raise ValueError(f"flow and events do not name the same videos: {'; '.join(map(_name, odd))}")
+
+
+def _check_output(score: Tensor, logits: Tensor, frames: torch.Size) -> None:
+    # Unequal shapes would broadcast into a loss without a word.
+    if score.shape != frames or logits.shape != (*frames, len(CLASSES)):
+        raise ValueError(
+            f"the network gives scores {tuple(score.shape)} and logits {tuple(logits.shape)} "
+            f"for {tuple(frames)} (windows, frames) and {len(CLASSES)} classes"
+        )
 
 
 def _device(name: str) -> torch.device:

@@ -388,6 +388,21 @@ def test_what_does_not_fit_together_is_refused_by_name():
         fit(Small, other, events, QUICK, seed=0)
 
 
+def test_a_network_of_other_shapes_is_refused():
+    class Column(Small):
+        def forward(self, x):
+            score, logits = super().forward(x)
+            return score.unsqueeze(-1), logits
+
+    with pytest.raises(ValueError, match=r"scores \(16, 16, 1\) and logits \(16, 16, 5\) for \(16, 16\)"):
+        fit(Column, *toy(), QUICK, seed=0)
+
+
+def test_one_epoch_of_one_batch_is_enough_to_run():
+    fitted = fit(Small, *toy(subjects=1), TrainingSettings(epochs=1, batch=10**6, device="cpu"), seed=0)
+    assert fitted.statistics["steps"] == 1 and np.isfinite(fitted.history.loss).all()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
