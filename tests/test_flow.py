@@ -246,6 +246,17 @@ def test_fast_differs_from_exact_by_little(film, drifting):
         assert 0 < np.quantile(np.abs(exact - fast), 0.99) <= 0.03
 
 
+def test_fast_survives_a_jump_of_the_head_and_a_ruined_frame(film):
+    frames, truth = film
+    points = np.rint(truth["landmarks"][0])
+    clip = [frames[t] if t < 12 else np.roll(frames[t], (4, -5), (0, 1)) for t in range(24)]
+    clip[6] = np.random.default_rng(0).integers(0, 255, clip[6].shape, np.uint8)
+    exact = extract(clip, lambda image, t: points, "18", 24).values
+    fast = extract(clip, lambda image, t: points, "18", 24, "fast").values
+    assert np.abs(exact[:, :, 12:]).max() < 2, "the crop has followed the jump"
+    assert np.abs(exact - fast)[:, :, 12:].max() < 0.03
+
+
 @pytest.mark.parametrize("mode", flow.MODES)
 def test_the_number_of_threads_changes_nothing(drifting, mode):
     one = extract(drifting, known, "5", 10, mode, threads=1)
