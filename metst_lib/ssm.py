@@ -21,17 +21,24 @@ What is not here: carrying a state from one call to the next, complex A, and gro
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import logging
 import math
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-BACKENDS = ("torch", "mamba_ssm")
-"""Every back end by name: the readable scan below, and mamba-ssm's kernel for CUDA tensors."""
+BACKENDS = ("torch", "c", "mamba_ssm")
+"""Every back end by name, the faster later: the readable scan below; the same in C (`_scan.c`) for CPU
+tensors; mamba-ssm's kernel for CUDA tensors."""
+
+C_VERSION = 1
+"""What `scan_version` of a compiled `_scan.c` must say: an older build would misread its arguments."""
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +91,8 @@ def selective_scan(
         delta = delta + delta_bias
     if delta_softplus:
         delta = F.softplus(delta)
-    y = (_Replayed.apply if recompute else _scan_torch)(u, delta, A, B, C)
+    scan = _ScanC.apply if backend == "c" else _Replayed.apply if recompute else _scan_torch
+    y = scan(u, delta, A, B, C)
     if D is not None:
         y = y + D * u
     return y if z is None else y * F.silu(z)
@@ -119,6 +127,63 @@ class _Replayed(torch.autograd.Function):
         return torch.autograd.grad(y, inputs, dy, allow_unused=True)  # no frame: A, B, C unused
 
 
+class _ScanC(torch.autograd.Function):
+    """The scan of `_scan.c`, for one thread; it never keeps the states of all channels and frames."""
+
+    @staticmethod
+    def forward(ctx, u, delta, A, B, C):
+        u, delta, A = u.contiguous(), delta.contiguous(), A.contiguous()
+        B, C, ctx.row = _rows(B, C)
+        ctx.save_for_backward(u, delta, A, B, C)
+        y, work = torch.empty_like(u), u.new_empty(2 * A.shape[1])
+        _call_c("forward", ctx.row, u=u, delta=delta, A=A, B=B, C=C, y=y, work=work)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy):
+        inputs = dict(zip(("u", "delta", "A", "B", "C"), ctx.saved_tensors, strict=True))
+        batch, length, states = inputs["B"].shape
+        gradients = {
+            "du": torch.empty_like(dy, memory_format=torch.contiguous_format),
+            "ddelta": torch.empty_like(dy, memory_format=torch.contiguous_format),
+            "dA": torch.zeros_like(inputs["A"]),
+            "dB": dy.new_zeros(batch, length, states),
+            "dC": dy.new_zeros(batch, length, states),
+        }
+        work = dy.new_empty((2 * length + 3) * states)
+        _call_c("backward", ctx.row, **inputs, dy=dy.contiguous(), **gradients, work=work)
+        return tuple(gradients.values())
+
+
+def _rows(B: Tensor, C: Tensor) -> tuple[Tensor, Tensor, int]:
+    """B, C and the elements from one frame to the next; copied unless they are columns of wider rows."""
+    row = B.stride(1)
+    if all(x.stride() == (x.shape[1] * row, row, 1) for x in (B, C)):
+        return B, C, row
+    return B.contiguous(), C.contiguous(), B.shape[2]
+
+
+class _Arguments(ctypes.Structure):
+    """`struct scan` of `_scan.c`, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("batch", "length", "channels", "states", "row")),
+        *((name, ctypes.c_void_p) for name in ("u", "delta", "A", "B", "C", "dy", "y", "du", "ddelta")),
+        *((name, ctypes.c_void_p) for name in ("dA", "dB", "dC", "work")),
+    )
+
+
+def _call_c(direction: str, row: int, **tensors: Tensor) -> None:
+    """Run "forward" or "backward" of `_scan.c` on tensors under the names of its structure."""
+    library, _ = _library()
+    (batch, length, channels), states = tensors["u"].shape, tensors["A"].shape[1]
+    pointers = {name: x.data_ptr() for name, x in tensors.items()}
+    arguments = _Arguments(batch, length, channels, states, row, **pointers)
+    kind = {torch.float32: "float", torch.float64: "double"}[tensors["u"].dtype]
+    getattr(library, f"scan_{direction}_{kind}")(ctypes.byref(arguments))
+
+
 def _scan_mamba_ssm(u, delta, A, B, C, D, z, delta_bias, delta_softplus) -> Tensor:
     """mamba-ssm's CUDA kernel, which keeps time last: (b, c, l) and (b, n, l)."""
     scan, _ = _mamba_ssm()
@@ -145,6 +210,8 @@ def choose_backend(device: torch.device | str = "cpu", dtype: torch.dtype = torc
 
 def _missing(backend: str, device: torch.device, dtype: torch.dtype) -> str:
     """Why a back end cannot serve such tensors; empty where it can."""
+    if backend == "c":
+        return _library()[1] if device.type == "cpu" else f"the C scan needs CPU tensors, not {device.type}"
     if backend == "mamba_ssm":
         if device.type != "cuda":
             return f"mamba-ssm's kernel needs CUDA tensors, these are on {device.type}"
@@ -152,6 +219,23 @@ def _missing(backend: str, device: torch.device, dtype: torch.dtype) -> str:
             return f"mamba-ssm's kernel has no {dtype}"
         return _mamba_ssm()[1]
     return ""
+
+
+@functools.cache
+def _library() -> tuple[ctypes.CDLL | None, str]:
+    """The compiled `_scan.c`, or None and the reason. Looked for once."""
+    built = [Path(__file__).with_name(f"_scan{suffix}") for suffix in EXTENSION_SUFFIXES]
+    found = next(filter(Path.is_file, built), None)
+    if found is None:
+        return None, "it was not compiled when metst_lib was installed; with a C compiler, install once more"
+    try:
+        library = ctypes.CDLL(str(found))
+        version = library.scan_version()
+    except (OSError, AttributeError) as error:
+        return None, f"{found.name} cannot be loaded ({error}); install metst_lib once more"
+    if version != C_VERSION:
+        return None, f"{found.name} is version {version}, not {C_VERSION}; install metst_lib once more"
+    return library, ""
 
 
 @functools.cache
@@ -171,8 +255,12 @@ def _mamba_ssm():
 
 @functools.cache
 def _announce(backend: str, device: str) -> None:
-    """Say once per process and kind of device which scan "auto" took."""
-    _log.info("selective scan on %s: %s", device, backend)
+    """Say once per process and kind of device which scan "auto" took, and why no faster one."""
+    fastest = {"cpu": "c", "cuda": "mamba_ssm"}.get(device, backend)
+    if reason := _missing(fastest, torch.device(device), torch.float32):
+        _log.warning("selective scan on %s: %s, which is slower, since %s", device, backend, reason)
+    else:
+        _log.info("selective scan on %s: %s", device, backend)
 
 
 def _check(u, delta, A, B, C, D, z, delta_bias) -> None:

@@ -1,0 +1,14 @@
+"""What pyproject.toml cannot say: the C scan, built where a C compiler is found and left out where not."""
+
+from setuptools import Extension, setup
+
+setup(
+    ext_modules=[
+        Extension(
+            "metst_lib._scan",  # no Python module: ssm.py loads the file by ctypes
+            ["metst_lib/_scan.c"],
+            extra_compile_args=["-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"],
+            optional=True,  # a failed build leaves the readable scan
+        )
+    ]
+)
