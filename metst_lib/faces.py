@@ -34,9 +34,9 @@ LEFT_EYE, RIGHT_EYE = 39, 42  # inner corners
 
 _WHERE = (
     f"Wanted: dlib's 68-point shape predictor, shape_predictor_68_face_landmarks.dat. It is on dlib's model "
-    f"pages, https://github.com/davisking/dlib-models and http://dlib.net/files/ (not for commercial use: the "
-    f"licence of its training data excludes that). Unpack it and put it at {PREDICTOR}, or give its path as the "
-    f"`landmarks` setting."
+    f"pages, https://github.com/davisking/dlib-models and http://dlib.net/files/ (not for commercial use: "
+    f"the licence of its training data excludes that). Unpack it and put it at {PREDICTOR}, or give its path "
+    f"as the `landmarks` setting."
 )
 
 
