@@ -162,18 +162,18 @@ class Face:
         self.look = look
         photo, points = _base_face(look.mirrored)
         eyes, g0 = _eyes(points)
+        centre = np.array([SIZE / 2, SIZE / 2 - look.crop_px / 9])  # of the eyes: the face crop in mid-frame
         scale = look.crop_px / (9 * g0)
-        g = look.crop_px / 9
-        centre = np.array(
-            [SIZE / 2, SIZE / 2 - g]
-        )  # of the eyes: puts the face crop in the middle of the frame
-        rough = (points - eyes) * scale + centre
-        warp = _bumps([(*part, amount) for name, amount in look.warps for part in WARPS[name]], rough, g)
-        self.landmarks = followed(rough, warp.at)
-        self.eyes, self.g = _eyes(self.landmarks)
+        parts = [(*part, amount) for name, amount in look.warps for part in WARPS[name]]
+        for _ in range(2):  # the warps change g in proportion: the second round has the crop's width right
+            rough = (points - eyes) * scale + centre
+            warp = _bumps(parts, rough, scale * g0)
+            self.landmarks = followed(rough, warp.at)
+            self.eyes, self.g = _eyes(self.landmarks)
+            used, scale = scale, scale * look.crop_px / (9 * self.g)
         self.crop_scale = CROP / (9 * self.g)
         at = np.arange(-_MARGIN, SIZE + _MARGIN)
-        source = (np.stack(np.meshgrid(at, at), -1) - warp.grid(at) - centre) / scale + eyes
+        source = (np.stack(np.meshgrid(at, at), -1) - warp.grid(at) - centre) / used + eyes
         image = cv2.remap(
             photo,
             *np.moveaxis(source.astype(np.float32), -1, 0),

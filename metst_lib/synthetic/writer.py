@@ -39,7 +39,7 @@ from metst_lib.synthetic import predictor
 from metst_lib.synthetic.face import Film
 from metst_lib.synthetic.script import FPS, SECONDS, Script, write_script
 
-RECIPE = 1
+RECIPE = 2
 """Grows with every change to what the same settings give."""
 NAME = "synthetic"
 MICRO_BOOK = "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
@@ -73,8 +73,8 @@ def write(
     """Write the synthetic set into `root`/synthetic and return that folder.
 
     `videos` are per subject, `jobs` threads render. A whole set of the same settings is left as it is, one
-    with parts missing is completed. ValueError where a setting is out of range, or where the folder holds a set of
-    other settings and `overwrite` is not set; FileExistsError where it holds something else.
+    with parts missing is completed. ValueError where a setting is out of range, or where the folder holds a
+    set of other settings and `overwrite` is not set; FileExistsError where it holds something else.
     """
     if not 1 <= jobs <= 64:
         raise ValueError(f"jobs = {jobs!r} must be between 1 and 64")
@@ -118,7 +118,7 @@ def plan(subjects: int, videos: int, seconds: float, fps: int, seed: int) -> lis
         Plan(
             f"spNO.{subject + 1}",
             string.ascii_lowercase[video],
-            2 + (3 * subject + 5 * video) % 8,
+            2 + 5 * (subject * videos + video) % 8,
             write_script(seed, subject, video, seconds, fps),
         )
         for subject in range(subjects)
@@ -172,7 +172,7 @@ def _truth_path(folder: Path, p: Plan) -> Path:
 
 
 def _done(folder: Path, p: Plan) -> bool:
-    if not _truth_path(folder, p).exists():
+    if not _truth_path(folder, p).is_file() or not _frame_folder(folder, p).is_dir():
         return False
     with os.scandir(_frame_folder(folder, p)) as entries:
         whole = sum(entry.name.endswith(".jpg") and entry.stat().st_size > 0 for entry in entries)
