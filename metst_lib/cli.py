@@ -1,0 +1,167 @@
+"""The command line, `metst …`: a few lines per command; the work is done by the modules it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+from tabulate import tabulate
+
+
+class _Plain(click.Group):
+    """Bad input ends in one line that says what is wrong, not in a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ValueError, FileNotFoundError, RuntimeError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _print(table: pd.DataFrame) -> None:
+    """A table for a terminal, long cells wrapped."""
+    shown = table.astype(object).where(table.notna(), "").replace({True: "yes", False: "NO"}).astype(str)
+    click.echo(tabulate(shown, headers="keys", tablefmt="simple_grid", showindex=False, maxcolwidths=44))
+
+
+def _experiment_options(command: Any) -> Any:
+    """--preset, --root and --landmarks, as `experiment.configure` takes them."""
+    for option in (
+        click.option("--landmarks", default="", help="dlib's 68-point predictor file."),
+        click.option("--root", default="", help="The compendium's folder; default: this checkout."),
+        click.option("--preset", default="", help="Settings; default: the data set's own."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(cls=_Plain, context_settings={"show_default": True, "max_content_width": 100})
+@click.version_option(package_name="metst-lib")
+def main() -> None:
+    """Micro-expression analysis by temporal state transition: the steps of the workflow, one by one."""
+
+
+@main.group()
+def data() -> None:
+    """Make and check data sets."""
+
+
+@data.command()
+@click.option("--subjects", default=8)
+@click.option("--videos", default=2, help="Videos a subject.")
+@click.option("--seconds", default=30, help="Length of a video.")
+@click.option("--seed", default=0)
+@click.option("--jobs", default=2, help="Processes that render.")
+@click.option("--root", default="", help="The compendium's folder; default: this checkout.")
+@click.option("--overwrite", is_flag=True, help="Replace a set of other settings.")
+def synth(root: str, **settings: Any) -> None:
+    """Render the synthetic set into data/synthetic, with the demonstration landmark predictor."""
+    from metst_lib import experiment, synthetic
+
+    folder = synthetic.write(experiment.home(root) / "data", **settings)
+    click.echo(f"The synthetic set lies in {folder}")
+
+
+@data.command()
+@click.argument("dataset")
+@click.option("--root", default="", help="The compendium's folder; default: this checkout.")
+@click.option("--deep", is_flag=True, help="Read every frame, not only the first and last.")
+def check(dataset: str, root: str, deep: bool) -> None:
+    """Compare what lies under data/DATASET with what should; exit status 1 where something is wrong."""
+    from metst_lib import experiment
+    from metst_lib.datasets import check as checker
+
+    found = checker.check(dataset, experiment.home(root) / "data", deep=deep)
+    _print(found)
+    raise SystemExit(0 if found["ok"].all() else 1)
+
+
+@data.command()
+@click.argument("dataset")
+@click.option("--root", default="", help="The compendium's folder; default: this checkout.")
+@click.option(
+    "--tables", default="", help="A folder with the owners' tables, where the frames are not there."
+)
+@click.option("--as-released", is_flag=True, help="Leave out what the authors' released code leaves out.")
+def audit(dataset: str, root: str, tables: str, as_released: bool) -> None:
+    """Print what the reader of DATASET repaired, clipped or dropped, and save it row by row."""
+    from metst_lib import experiment
+    from metst_lib._files import write_text
+    from metst_lib.datasets import check as checker
+
+    folder = experiment.home(root) / "data"
+    source = tables or folder
+    _print(checker.audit(dataset, source, as_released=as_released))
+    path = folder / dataset / ("audit_as_released.csv" if as_released else "audit.csv")
+    rows = checker.entries(dataset, source, as_released=as_released)
+    click.echo(f"Row by row: {write_text(path, rows.to_csv(index=False))}")
+
+
+@main.command()
+@click.argument("dataset")
+@click.option("--variant", default="me-tst", help="The variant whose regions are wanted.")
+@click.option("--jobs", default=2, help="Threads over windows.")
+@_experiment_options
+def flow(dataset: str, variant: str, jobs: int, **options: str) -> None:
+    """Extract and cache the ROI flow of every video of DATASET."""
+    from metst_lib import experiment
+
+    config = experiment.configure(dataset, variant, **options)
+    report = experiment.prepare(config, jobs=jobs)
+    total = len(report["videos"]) + len(report["failed"])
+    click.echo(f"Flow of {len(report['videos'])} of {total} videos lies in {config.flow_folder}")
+    for what, meaning in (
+        ("replaced", "unreadable or missing frames, the nearest readable one served"),
+        ("flagged", "windows without a face on their first frame, the nearest one with a face served"),
+    ):
+        if count := sum(video[what] for video in report["videos"].values()):
+            click.echo(f"{count} {meaning}")
+
+
+@main.command()
+@click.argument("dataset")
+@click.argument("variant")
+@click.option("--subject", default="all", help='A fold, several with commas between, or "all".')
+@click.option("--seed", default=0)
+@_experiment_options
+def run(dataset: str, variant: str, subject: str, seed: int, **options: str) -> None:
+    """Run folds of VARIANT on DATASET without a notebook; finished ones are skipped."""
+    from metst_lib import experiment
+
+    config = experiment.configure(dataset, variant, seed, **options)
+    for name, scores in experiment.run_folds(config, experiment.chosen(config, subject)).items():
+        click.echo(f"{name}: spotting F1 {scores.spotting.f1:.4f}, STRS {scores.strs:.4f}")
+
+
+@main.command()
+@click.argument("dataset")
+@click.option("--seeds", default=1, help="Seeds 0 … n − 1.")
+@_experiment_options
+def tables(dataset: str, seeds: int, **options: str) -> None:
+    """Write the tables of DATASET's finished runs as Markdown, CSV and LaTeX."""
+    from metst_lib import experiment
+    from metst_lib import tables as writer
+
+    folder = experiment.configure(dataset, **options).figures
+    for table in writer.make(dataset, range(seeds), **options):
+        click.echo(table.write(folder)[0])
+
+
+@main.command()
+@click.argument("dataset")
+@click.argument("pages", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@_experiment_options
+def index(dataset: str, pages: tuple[Path, ...], **options: str) -> None:
+    """Write the page that shows DATASET's tables and figures and links the executed notebooks (PAGES)."""
+    from metst_lib import experiment, report
+
+    config = experiment.configure(dataset, **options)
+    path = report.write(config, pages)
+    click.echo((config.figures / "table3_analysis.md").read_text())
+    click.echo(f"Tables and figures: {config.figures}\nPage to open:       {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,641 @@
+"""Experiments: presets and variants, where files lie, and one fold from flow to scores (paper, Sec. IV).
+
+A fold leaves one subject out: a variant is fitted on the other subjects' videos and scored on this one's.
+Everything a fold leaves behind is written whole or not at all, and a fold whose settings and inputs have
+not changed since is not fitted again.
+
+Glossary: W windows of a video, C channels (region × x, y), k frames of a window, T frames of a video,
+k_p half the mean length of a micro-expression (ME), p the peak threshold (Sec. III-A).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from metst_lib import datasets, faces, flow, frames, metrics, models, rois, spotting, ssm, training
+from metst_lib._files import atomic, digest, write_json
+from metst_lib.datasets import Dataset
+from metst_lib.events import Event, Video
+
+Key = tuple[str, str]  # (subject, video)
+
+LONGEST_ME = 10.0
+"""Seconds; a longer label is left out of k_p, as no expression: CAS(ME)³ has four, of 402 to 3456 frames,
+which lift the mean length of its 859 micro-expressions from 29.9 to 35.7 frames. They stay in the truth."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is compared: a network or comparator, its regions, and the two synergies (Table V).
+
+    trained_as names the variant whose training this one shares: result-level synergy acts after training.
+    """
+
+    title: str
+    network: str
+    roi_set: str = "5"
+    feature_synergy: bool = True
+    result_synergy: bool = True
+    trained_as: str | None = None
+
+
+VARIANTS = {
+    "flow-magnitude": Variant(
+        "flow magnitude", "flow-magnitude", feature_synergy=False, result_synergy=False
+    ),
+    "me-tst": Variant("ME-TST", "METST"),
+}
+"""Known variants by name."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings of a data set: frames, windows, network sizes and training (facts beside each in PRESETS)."""
+
+    frame_step: int
+    window: int
+    flow_mode: str
+    sizes: dict[str, dict[str, int]]
+    training: dict[str, training.TrainingSettings]
+
+
+_PAPER = training.TrainingSettings(epochs=30, lr=1e-4, batch=32, ratio=0.5)
+_DEMO = training.TrainingSettings(epochs=20, lr=3e-3, batch=32, ratio=0.5)
+_FULL: dict[str, dict[str, int]] = {"METST": {}}  # the networks' own defaults are the paper's sizes
+_SMALL = {"METST": {"dim": 32, "depth": 4, "d_state": 16}}
+
+PRESETS = {
+    # demo: small networks and a higher learning rate, since a fold has only 200–300 steps
+    ("synthetic", "demo"): Preset(1, 30, "exact", _SMALL, {"METST": _DEMO}),
+    # paper: sizes of the paper; window, batch and ratio as the released ME-TST sets them for each data set
+    ("synthetic", "paper"): Preset(1, 30, "exact", _FULL, {"METST": _PAPER}),
+    ("casme3", "paper"): Preset(
+        1, 50, "exact", _FULL, {"METST": dataclasses.replace(_PAPER, batch=256, ratio=4.0)}
+    ),
+    ("sammlv", "paper"): Preset(7, 30, "exact", _FULL, {"METST": _PAPER}),
+    ("casme2sq", "paper"): Preset(1, 50, "exact", _FULL, {"METST": _PAPER}),
+}
+"""(data set, preset) → settings. The first preset of a data set is its default."""
+
+
+def presets_of(dataset: str) -> list[str]:
+    """Names of the presets of a data set, the default first. ValueError listing the known data sets."""
+    names = [preset for name, preset in PRESETS if name == dataset]
+    if not names:
+        raise ValueError(f"unknown data set {dataset!r}; known: {', '.join(datasets.known())}")
+    return names
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment: everything that decides its numbers, and where its files lie. Made by `configure`."""
+
+    dataset: str
+    variant: str
+    seed: int
+    preset: str
+    root: Path
+    settings: Preset
+    landmarks: Path
+    p: float = 0.55
+    stitch: str = "mean"
+    scorer: str = "strict"
+
+    @property
+    def what(self) -> Variant:
+        """The variant's description."""
+        return VARIANTS[self.variant]
+
+    @property
+    def data(self) -> Path:
+        """The folder that holds every data set, its flow and its runs."""
+        return self.root / "data"
+
+    @property
+    def edition(self) -> str:
+        """Name of the folders of runs and figures: the data set, with a preset that is not its default."""
+        default = presets_of(self.dataset)[0]
+        return self.dataset if self.preset == default else f"{self.dataset}-{self.preset}"
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the folds of this variant and seed lie."""
+        return self.data / "runs" / self.edition / self.variant / f"seed{self.seed}"
+
+    @property
+    def flow_folder(self) -> Path:
+        """Where the flow that this experiment reads lies, keyed by its settings."""
+        s = self.settings
+        settings = (self.what.roi_set, s.window, s.flow_mode, s.frame_step, self.landmarks.name)
+        name = f"roi{self.what.roi_set}-k{s.window}-{s.flow_mode}-{digest(settings)[:6]}"
+        return self.data / "flow" / self.dataset / name
+
+    @property
+    def figures(self) -> Path:
+        """Where tables and figures go: `figures/<edition>`, or under $METST_FIGURES where that is set."""
+        base = os.environ.get("METST_FIGURES")
+        return (Path(base) if base else self.root / "figures") / self.edition
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the data are rendered, which every caption then says."""
+        return self.dataset == "synthetic"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What decides the numbers, as JSON-able values; no paths of this machine."""
+        size = self.settings.sizes.get(self.what.network, {})
+        fit = self.settings.training.get(self.what.network)
+        return {
+            "dataset": self.dataset,
+            "variant": self.variant,
+            "seed": self.seed,
+            "preset": self.preset,
+            "roi_set": self.what.roi_set,
+            "frame_step": self.settings.frame_step,
+            "window": self.settings.window,
+            "flow_mode": self.settings.flow_mode,
+            "network": self.what.network,
+            "size": size,
+            "training": dataclasses.asdict(self.training) if fit else None,
+            "stitch": self.stitch,
+        }
+
+    @property
+    def training(self) -> training.TrainingSettings:
+        """Training settings of this variant's network, with its feature-level synergy."""
+        chosen = self.settings.training[self.what.network]
+        return dataclasses.replace(chosen, feature_synergy=self.what.feature_synergy)
+
+
+def home(root: str | Path = "") -> Path:
+    """The compendium's folder: `root` if given, else $METST_ROOT, else the checkout, else this folder."""
+    if root or os.environ.get("METST_ROOT"):
+        return Path(root or os.environ["METST_ROOT"]).resolve()
+    checkout = Path(__file__).resolve().parent.parent
+    return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
+
+
+def configure(
+    dataset: str = "synthetic",
+    variant: str = "me-tst",
+    seed: int = 0,
+    preset: str = "",
+    root: str | Path = "",
+    landmarks: str | Path = "",
+) -> Config:
+    """The experiment of these names; empty texts mean the defaults.
+
+    landmarks is dlib's predictor file: by default $METST_LANDMARKS, else the demonstration predictor for
+    the synthetic set and `data/shape_predictor_68_face_landmarks.dat` for the others.
+    Raises ValueError for an unknown data set, variant or preset, listing the known ones.
+    """
+    known = presets_of(dataset)
+    preset = preset or known[0]
+    if preset not in known:
+        raise ValueError(f"unknown preset {preset!r} for {dataset}; known: {', '.join(known)}")
+    if variant not in VARIANTS:
+        raise ValueError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
+    root = home(root)
+    own = "synthetic/shape_predictor_68_synthetic.dat" if dataset == "synthetic" else faces.PREDICTOR.name
+    predictor = Path(landmarks or os.environ.get("METST_LANDMARKS") or root / "data" / own)
+    return Config(dataset, variant, seed, preset, root, PRESETS[dataset, preset], predictor)
+
+
+@functools.lru_cache(maxsize=4)
+def _load(dataset: str, data: Path, frame_step: int) -> Dataset:
+    return datasets.load(dataset, data, frame_step=frame_step).with_me()
+
+
+def load_data(config: Config) -> Dataset:
+    """The videos that contain an ME, of every subject that has one: the folds and their test videos."""
+    return _load(config.dataset, config.data, config.settings.frame_step)
+
+
+# --- flow -----------------------------------------------------------------------------------------------
+
+
+def flow_path(config: Config, video: Video) -> Path:
+    """Where a video's ROI flow lies."""
+    return config.flow_folder / f"{video.subject}_{video.name}.npz"
+
+
+def landmarker(config: Config, video: Video) -> faces.CachedLandmarker:
+    """The predictor of this experiment, its landmarks of this video cached under `data/landmarks/`."""
+    name = f"{video.subject}_{video.name}.npz"
+    cache = config.data / "landmarks" / config.dataset / config.landmarks.stem / name
+    return faces.CachedLandmarker(_dlib(config.landmarks), cache)
+
+
+@functools.lru_cache(maxsize=1)
+def _dlib(predictor: Path) -> faces.DlibLandmarker:
+    return faces.DlibLandmarker(predictor)  # the predictor for real faces is 100 MB: read it once
+
+
+def prepare(config: Config, jobs: int = 2, progress: bool = True) -> dict[str, Any]:
+    """Extract and cache the flow of every video of the experiment; returns the report it writes.
+
+    The report (`complete.json` beside the flow, written last) holds each video's hash, its flagged windows
+    and replaced frames, and under "failed" the videos that gave none, with the reason. Videos whose flow is
+    there and whose inputs have not changed are skipped.
+    """
+    data = load_data(config)
+    known = _sha(config.landmarks) if config.landmarks.is_file() else None
+    rendered = (config.data / config.dataset / "complete.json").read_text() if config.synthetic else ""
+    report: dict[str, Any] = {"predictor": known, "videos": {}, "failed": {}}
+    for video in tqdm(
+        data.videos, desc=f"flow of {config.dataset}", unit="video", disable=None if progress else True
+    ):
+        name, path = f"{video.subject} {video.name}", flow_path(config, video)
+        inputs = digest(known, rendered, video.n_frames, video.fps, _source(video))
+        try:
+            if not _is_current(path, inputs):
+                _extract(config, video, path, inputs, jobs)
+        except ValueError as error:
+            report["failed"][name] = str(error)
+            tqdm.write(f"error: no flow of {name}: {error}")
+            continue
+        stored = flow.RoiFlow.load(path)
+        report["videos"][name] = {
+            "sha256": _sha(path),
+            "windows": len(stored.starts),
+            "flagged": int(stored.flags.sum()),
+            "replaced": stored.settings.get("replaced", 0),
+        }
+    if not report["videos"]:
+        raise ValueError(f"no video of {config.dataset} gave any flow; the first: {_first(report['failed'])}")
+    write_json(config.flow_folder / "complete.json", report)
+    return report
+
+
+def _extract(config: Config, video: Video, path: Path, inputs: str, jobs: int) -> None:
+    points, images = landmarker(config, video), frames.open(video)
+    try:
+        values = flow.extract(
+            images,
+            points,
+            roi_set=config.what.roi_set,
+            window=config.settings.window,
+            mode=config.settings.flow_mode,
+            threads=jobs,
+            fps=video.fps,
+            name=f"{video.subject} {video.name}",
+        )
+    finally:
+        points.save()
+    values.save(path, inputs=inputs, replaced=len(images.replaced))
+
+
+def _is_current(path: Path, inputs: str) -> bool:
+    try:
+        return flow.RoiFlow.load(path).settings.get("inputs") == inputs
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def _source(video: Video) -> str:
+    """What the pixels are read from, without the machine's own folder names."""
+    source = video.source
+    return f"{source.template} {source.numbers}" if hasattr(source, "numbers") else str(source)
+
+
+def load_flow(config: Config, videos: Iterable[Video]) -> dict[Key, flow.RoiFlow]:
+    """The cached flow of these videos; videos that `prepare` could not extract are left out.
+
+    Raises FileNotFoundError naming the command that makes it where there is no flow yet.
+    """
+    report = flow_report(config)
+    kept = [v for v in videos if f"{v.subject} {v.name}" not in report["failed"]]
+    return {video.key: flow.RoiFlow.load(flow_path(config, video)) for video in kept}
+
+
+def flow_report(config: Config) -> dict[str, Any]:
+    """What `prepare` wrote beside the flow. FileNotFoundError naming the command where it has not run."""
+    path = config.flow_folder / "complete.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no flow of {config.dataset} with these settings ({config.flow_folder}); "
+            f"make it with `metst flow {config.dataset}`"
+        )
+    return json.loads(path.read_text())
+
+
+# --- one fold -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A finished fold: one score and five logits per frame, the events found, the truth, and their scores."""
+
+    subject: str
+    predicted: dict[Key, list[Event]]
+    truth: dict[Key, list[Event]]
+    score: dict[Key, np.ndarray]  # (T,)
+    logits: dict[Key, np.ndarray]  # (T, 5)
+    half_width: int
+    scores: metrics.Scores
+    fitted: dict[str, Any]
+    history: pd.DataFrame
+
+
+def folds(config: Config) -> list[str]:
+    """The subjects that are left out in turn: those that have an ME."""
+    return load_data(config).subjects
+
+
+def chosen(config: Config, subject: str) -> list[str]:
+    """The folds that a notebook's `subject` names: one, several with commas between, or "all".
+
+    ValueError listing the known folds where one is unknown.
+    """
+    known = folds(config)
+    wanted = known if subject == "all" else [name.strip() for name in subject.split(",")]
+    if unknown := [name for name in wanted if name not in known]:
+        raise ValueError(f"{config.dataset} has no fold {unknown[0]!r}; known: {', '.join(known)}")
+    return wanted
+
+
+def fold_folder(config: Config, subject: str) -> Path:
+    """Where a fold's artefacts lie."""
+    return config.run_folder / subject
+
+
+def run_fold(config: Config, subject: str) -> metrics.Scores:
+    """Fit on all other subjects, score on this one, write the artefacts; returns the fold's scores.
+
+    Artefacts in `fold_folder`: config.json (settings, versions, git revision, hash of the inputs, scan back
+    end, what was fitted), history.csv, predictions.npz, events.csv, metrics.json. The fit is skipped where
+    predictions of the same settings and inputs are there. ValueError for an unknown subject.
+    """
+    data = load_data(config)
+    (subject,) = chosen(config, subject)
+    folder = fold_folder(config, subject)
+    train = [video for video in data.videos if video.subject != subject]
+    test = data.videos_of(subject)
+    identity = digest(config.to_dict(), _inputs(config, data))
+    if _stored_identity(folder) != identity:
+        _fit_and_predict(config, train, test, folder, identity, subject)
+    return _score(config, train, test, folder, subject)
+
+
+def run_folds(config: Config, subjects: Iterable[str], progress: bool = True) -> dict[str, metrics.Scores]:
+    """Run several folds one after the other; a failing fold does not stop the rest.
+
+    Raises RuntimeError at the end, naming the folds that failed and why.
+    """
+    done, failed = {}, {}
+    for subject in tqdm(list(subjects), desc=config.variant, unit="fold", disable=None if progress else True):
+        try:
+            done[subject] = run_fold(config, subject)
+        except Exception as error:
+            failed[subject] = error
+    if failed:
+        reasons = "; ".join(f"{subject}: {error}" for subject, error in failed.items())
+        raise RuntimeError(f"{len(failed)} of {len(failed) + len(done)} folds failed: {reasons}") from next(
+            iter(failed.values())
+        )
+    return done
+
+
+def fit(
+    config: Config, train: list[Video]
+) -> tuple[Callable[[flow.RoiFlow], Any], dict[str, Any], pd.DataFrame]:
+    """Fit the variant on these videos alone: (predict, what was fitted, history by epoch).
+
+    predict takes one video's RoiFlow and gives its score (T,) and logits (T, 5).
+    """
+    flows = load_flow(config, train)
+    truth = {video.key: video.events_of("micro") for video in train if video.key in flows}
+    if config.what.network == "flow-magnitude":
+        magnitude = training.fit_flow_magnitude(flows, truth)
+        fitted = dataclasses.asdict(magnitude)
+        return functools.partial(training.predict_flow_magnitude, settings=magnitude), fitted, pd.DataFrame()
+    torch.set_num_threads(1)  # folds run side by side, one thread each
+    result = training.fit(functools.partial(build, config), flows, truth, config.training, config.seed)
+    predict = functools.partial(training.predict, result.model, stitch=config.stitch)
+    return predict, result.statistics, result.history
+
+
+def build(config: Config) -> torch.nn.Module:
+    """The variant's network, freshly initialised from torch's current random state."""
+    network = config.what.network
+    channels = len(rois.channel_names(config.what.roi_set))
+    return models.build(network, channels, **config.settings.sizes[network])
+
+
+def _fit_and_predict(
+    config: Config, train: list[Video], test: list[Video], folder: Path, identity: str, subject: str
+) -> None:
+    began = time.perf_counter()
+    predict, fitted, history = fit(config, train)
+    arrays = {}
+    for (_, name), values in load_flow(config, test).items():
+        score, logits = predict(values)
+        arrays[f"score/{name}"], arrays[f"logits/{name}"] = score, logits
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").unlink(missing_ok=True)  # until it is rewritten, the fold counts as not fitted
+    with atomic(folder / "history.csv") as path:
+        history.to_csv(path, index=False)
+    with atomic(folder / "predictions.npz") as path:
+        np.savez_compressed(path, **arrays)
+    network = config.what.network
+    write_json(
+        folder / "config.json",
+        {
+            "identity": identity,
+            "subject": subject,
+            "settings": config.to_dict(),
+            "inputs": _inputs(config, load_data(config)),
+            "fitted": fitted,
+            "backend": None if network == "flow-magnitude" else ssm.choose_backend("cpu"),
+            "git": git_revision(),
+            "versions": versions(),
+            "machine": {"python": platform.python_version(), "system": platform.platform()},
+            "seconds": round(time.perf_counter() - began, 2),
+        },
+    )
+
+
+def _score(
+    config: Config, train: list[Video], test: list[Video], folder: Path, subject: str
+) -> metrics.Scores:
+    half_width = spotting.half_width(
+        [event for video in train for event in video.events_of("micro")],
+        longest=int(LONGEST_ME * train[0].fps),
+    )
+    with np.load(folder / "predictions.npz", allow_pickle=False) as stored:
+        predicted = {
+            video.key: spotting.find_events(
+                stored[f"score/{video.name}"],
+                stored[f"logits/{video.name}"],
+                half_width,
+                p=config.p,
+                result_synergy=config.what.result_synergy,
+            )
+            if f"score/{video.name}" in stored
+            else []  # no flow, so nothing found: its MEs count as missed
+            for video in test
+        }
+    truth = {video.key: video.events_of("micro") for video in test}
+    scores = metrics.evaluate(predicted, truth, config.scorer)
+    with atomic(folder / "events.csv") as path:
+        _events_table(predicted, truth).to_csv(path, index=False)
+    write_json(
+        folder / "metrics.json",
+        {"subject": subject, "scorer": config.scorer, "half_width": half_width, **scores.to_dict()},
+    )
+    return scores
+
+
+def _events_table(predicted: dict[Key, list[Event]], truth: dict[Key, list[Event]]) -> pd.DataFrame:
+    rows = [
+        (subject, video, origin, event.onset, event.apex, event.offset, event.emotion)
+        for origin, found in (("predicted", predicted), ("true", truth))
+        for (subject, video), events in found.items()
+        for event in events
+    ]
+    columns = ["subject", "video", "origin", "onset", "apex", "offset", "emotion"]
+    return pd.DataFrame(rows, columns=columns).astype({"apex": "Int64"})
+
+
+def read_fold(config: Config, subject: str) -> Fold:
+    """A finished fold from its artefacts. FileNotFoundError where it has not been run."""
+    folder = fold_folder(config, subject)
+    if not (folder / "metrics.json").is_file():
+        raise FileNotFoundError(f"fold {subject} of {config.variant}, seed {config.seed}, has not been run")
+    stored = json.loads((folder / "metrics.json").read_text())
+    table = pd.read_csv(folder / "events.csv", dtype={"subject": str, "video": str, "apex": "Int64"})
+    keys = [(subject, video.name) for video in load_data(config).videos_of(subject)]
+    with np.load(folder / "predictions.npz", allow_pickle=False) as arrays:
+        score = {key: arrays[f"score/{key[1]}"] for key in keys if f"score/{key[1]}" in arrays}
+        logits = {key: arrays[f"logits/{key[1]}"] for key in score}
+    try:
+        history = pd.read_csv(folder / "history.csv")
+    except pd.errors.EmptyDataError:
+        history = pd.DataFrame()
+    return Fold(
+        subject=subject,
+        predicted=_events_of(table, "predicted", keys),
+        truth=_events_of(table, "true", keys),
+        score=score,
+        logits=logits,
+        half_width=stored["half_width"],
+        scores=metrics.Scores.from_dict(stored),
+        fitted=json.loads((folder / "config.json").read_text())["fitted"],
+        history=history,
+    )
+
+
+def _events_of(table: pd.DataFrame, origin: str, keys: list[Key]) -> dict[Key, list[Event]]:
+    found: dict[Key, list[Event]] = {key: [] for key in keys}
+    for row in table[table.origin == origin].itertuples():
+        apex = None if pd.isna(row.apex) else int(row.apex)
+        emotion = None if pd.isna(row.emotion) else row.emotion
+        found[row.subject, row.video].append(Event(row.onset, row.offset, apex, emotion))
+    return found
+
+
+# --- all folds ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folds of one variant and seed that are there, and the subjects whose fold is not."""
+
+    config: Config
+    folds: dict[str, Fold]
+    missing: list[str]
+
+    @property
+    def predicted(self) -> dict[Key, list[Event]]:
+        """The events found, of all videos."""
+        return {key: found for fold in self.folds.values() for key, found in fold.predicted.items()}
+
+    @property
+    def truth(self) -> dict[Key, list[Event]]:
+        """The true events, of all videos."""
+        return {key: events for fold in self.folds.values() for key, events in fold.truth.items()}
+
+    def scores(self, scorer: str = "strict") -> metrics.Scores:
+        """Scores of all folds together: counts are pooled over the data set, then divided (Sec. IV-A).
+
+        Raises ValueError naming the folds that are missing: no number stands for a part of them.
+        """
+        if self.missing:
+            total = len(self.missing) + len(self.folds)
+            raise ValueError(
+                f"{self.config.variant}, seed {self.config.seed}: {len(self.folds)} of {total} folds are "
+                f"there; missing: {', '.join(self.missing)}"
+            )
+        return metrics.evaluate(self.predicted, self.truth, scorer)
+
+
+def read_run(config: Config) -> Run:
+    """Every finished fold of a variant and seed."""
+    found, missing = {}, []
+    for subject in folds(config):
+        try:
+            found[subject] = read_fold(config, subject)
+        except FileNotFoundError:
+            missing.append(subject)
+    return Run(config, found, missing)
+
+
+# --- provenance -----------------------------------------------------------------------------------------
+
+
+def _inputs(config: Config, data: Dataset) -> str:
+    """Hash of everything that the folds read: flow files and labels."""
+    labels = [
+        (v.subject, v.name, v.n_frames, v.fps, [dataclasses.astuple(e) for e in v.events])
+        for v in data.videos
+    ]
+    return digest(flow_report(config)["videos"], labels)
+
+
+def _stored_identity(folder: Path) -> str | None:
+    try:
+        stored = json.loads((folder / "config.json").read_text())
+        with np.load(folder / "predictions.npz", allow_pickle=False):
+            return stored["identity"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide numbers."""
+    names = ("metst-lib", "numpy", "scipy", "torch", "opencv-python-headless", "dlib-bin", "scikit-learn")
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def git_revision() -> str | None:
+    """The checkout's commit, with "-dirty" where tracked files differ from it; None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _sha(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _first(named: dict[str, str]) -> str:
+    return next((f"{name}: {reason}" for name, reason in named.items()), "there is no video")
