@@ -45,6 +45,7 @@ NAME = "synthetic"
 MICRO_BOOK = "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
 SECOND_BOOK = "CAS(ME)3_part_A_v2.xlsx"
 JPEG_QUALITY = 90
+_TICK = 50  # frames between two steps of the progress bar
 _MAKERS = ("numpy", "opencv-python-headless", "scikit-image", "dlib-bin")
 _OURS = ("data", "truth", MICRO_BOOK, SECOND_BOOK, predictor.NAME)
 
@@ -193,7 +194,13 @@ def _render(plans: list[Plan], folder: Path, jobs: int, progress: bool) -> None:
     cv2_threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # one per video is enough
     with (
-        tqdm(total=frames, desc="synthetic videos", unit="frame", disable=not progress or not frames) as bar,
+        tqdm(
+            total=frames,
+            desc="synthetic videos",
+            unit="frame",
+            mininterval=1,
+            disable=not progress or not frames,
+        ) as bar,
         ThreadPoolExecutor(jobs) as pool,
     ):
         tasks = [pool.submit(_write_video, folder, p, stop, bar.update) for p in plans]
@@ -222,7 +229,8 @@ def _write_video(folder: Path, p: Plan, stop: threading.Event, tick: Any) -> Non
         if not encoded:
             raise OSError(f"frame {t} of {p.subject} {p.video} could not be encoded as JPEG")
         (frames / f"{p.first + t}.jpg").write_bytes(data)  # unlike cv2.imwrite it says when the disk is full
-        tick()
+        if (t + 1) % _TICK == 0 or t + 1 == len(film):
+            tick(t % _TICK + 1)
     actions = p.script.actions
     with atomic(_truth_path(folder, p)) as temporary:
         np.savez(
