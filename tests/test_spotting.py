@@ -1,5 +1,7 @@
 """From frame scores to events."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,9 +30,9 @@ def test_half_width_leaves_out_what_is_too_long_to_be_a_micro_expression():
     events = [Event(0, 10), Event(0, 12), Event(100, 3555)]
     assert half_width(events) == 6
     assert half_width(events, longest=None) == int((3477 / 3 + 1) / 2)
-    assert half_width([Event(0, 58)]) == 29  # 59 frames stay
-    with pytest.raises(ValueError, match="no micro-expression of at most 59 frames"):
-        half_width([Event(0, 59)])
+    assert half_width([Event(0, 299)]) == 150  # 300 frames stay
+    with pytest.raises(ValueError, match="no micro-expression of at most 300 frames"):
+        half_width([Event(0, 300)])
 
 
 def test_half_width_heeds_micro_expressions_only():
@@ -118,12 +120,12 @@ def test_the_emotion_is_that_of_most_open_interval_frames():
     # Frames onset + 1 … offset − 2 vote: eight frames, five of them surprise.
     names[onset + 1 : onset + 6] = ["surprise"] * 5
     assert find_events(score, logits(names), 5)[0].emotion == "surprise"
-    # Onset, offset − 1 and offset have no vote.
-    names = ["negative"] * 60
-    names[onset + 1 : onset + 4] = ["surprise"] * 3
-    for frame in (onset, offset - 1, offset):
-        names[frame] = "surprise"
-    assert find_events(score, logits(names), 5)[0].emotion == "negative"
+    # Onset, offset − 1 and offset have no vote: four against four, negative seen first, and so it stays.
+    for silent in (onset, offset - 1, offset):
+        names = ["others"] * 60
+        names[onset + 1 : onset + 9] = ["negative"] * 4 + ["surprise"] * 4
+        names[silent] = "surprise"
+        assert find_events(score, logits(names), 5)[0].emotion == "negative"
 
 
 def test_of_equally_many_votes_the_class_seen_first_wins():
@@ -183,6 +185,8 @@ def test_events_lie_in_the_video_and_do_not_depend_on_the_scale_of_the_score(see
     assert all(0 <= e.onset <= e.apex <= e.offset < 120 for e in found)
     assert all(e.emotion in CLASSES[:4] for e in found)
     assert [e.apex for e in found] == sorted(e.apex for e in found)
+    low = [c.peak for c in candidates(score, emotion, k_p, p=0)]
+    assert all(later - earlier >= k_p for earlier, later in itertools.pairwise(low))
     kept = {e.apex for e in found}
     everything = candidates(score, emotion, k_p)
     assert kept == {c.peak for c in everything if not (synergy and c.dropped)}

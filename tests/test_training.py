@@ -219,6 +219,38 @@ def test_streams_are_separate_so_that_augmentation_does_not_change_the_initial_w
     assert all(torch.equal(seen[0][name], seen[1][name]) for name in seen[0])
 
 
+def test_random_numbers_that_the_network_is_built_with_do_not_move_those_of_drop_path():
+    flows, events = toy()
+
+    def spendthrift():
+        model = Small()
+        torch.rand(1000)
+        return model
+
+    assert equal(fit(Small, flows, events, QUICK, seed=3), fit(spendthrift, flows, events, QUICK, seed=3))
+
+
+def test_augmentation_scales_the_flow():
+    flows, events = toy()
+    twice = {
+        key: SimpleNamespace(values=2 * flow.values, starts=flow.starts, n_frames=flow.n_frames)
+        for key, flow in flows.items()
+    }
+    still = TrainingSettings(**{**vars(QUICK), "augment": (1.0, 1.0)})
+    doubling = TrainingSettings(**{**vars(QUICK), "augment": (2.0, 2.0)})
+    assert equal(fit(Small, flows, events, doubling, seed=3), fit(Small, twice, events, still, seed=3))
+    assert not equal(fit(Small, flows, events, QUICK, seed=3), fit(Small, flows, events, still, seed=3))
+
+
+def test_the_learning_rate_rises_to_its_highest_and_falls_again():
+    flows, events = toy()
+    lr = fit(Small, flows, events, TrainingSettings(epochs=10, lr=1e-2, device="cpu"), seed=3).history.lr
+    assert lr.iloc[0] == pytest.approx(1e-2 / 25)
+    # Three tenths up, seven tenths down.
+    assert lr.iloc[3] == lr.max() == pytest.approx(1e-2, rel=0.05)
+    assert lr.iloc[:4].is_monotonic_increasing and lr.iloc[3:].is_monotonic_decreasing
+
+
 # ----------------------------------------------------------------------------------------- losses, weights
 
 
@@ -327,6 +359,7 @@ def test_prediction_stitches_windows_and_leaves_the_model_as_it_was():
     model = fit(Small, flows, events, QUICK, seed=0).model
     assert not model.training
     score, logits = predict(model, flow)
+    assert not model.training
     assert score.shape == (240,) and logits.shape == (240, 5) and score.dtype == np.float32
     assert 0 <= score.min() and score.max() <= 1
     np.testing.assert_allclose(predict(model, flow, batch=3)[0], score, atol=1e-6)
