@@ -53,7 +53,7 @@ def data() -> None:
 @click.option("--videos", default=2, help="Videos a subject.")
 @click.option("--seconds", default=30, help="Length of a video.")
 @click.option("--seed", default=0)
-@click.option("--jobs", default=2, help="Processes that render.")
+@click.option("--jobs", default=2, help="Threads that render.")
 @click.option("--root", default="", help="The compendium's folder; default: this checkout.")
 @click.option("--overwrite", is_flag=True, help="Replace a set of other settings.")
 def synth(root: str, **settings: Any) -> None:

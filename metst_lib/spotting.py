@@ -50,12 +50,12 @@ class Candidate:
         return Event(self.onset, self.offset, apex=self.peak, emotion=emotion)
 
 
-def half_width(events: Iterable[Event], longest: int | None = 59) -> int:
+def half_width(events: Iterable[Event], longest: int | None = 300) -> int:
     """k_p = int((N + 1) / 2) frames, N the mean of offset − onset over the given micro-expressions.
 
-    `longest` leaves out events of more frames than that (None: keep all). By definition a
-    micro-expression is brief, and in CAS(ME)³ a few labels of 60 to 3456 frames, 76 of 860, would make every
-    predicted interval about a fifth longer; they stay in the ground truth and are only left out of this mean.
+    `longest` leaves out events of more frames than that (None: keep all), ten seconds at 30 fps: CAS(ME)³
+    has four such labels, of 402 to 3456 frames, which lift the mean length of its 859 micro-expressions from
+    29.9 to 35.7 frames and with it every predicted interval. They stay in the ground truth.
 
     Events of other kinds are ignored. Raises ValueError where no event is left or k_p is below one frame.
     """

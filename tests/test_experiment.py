@@ -268,3 +268,42 @@ def test_the_comparator_without_training_runs_as_a_fold(config):
     fold = experiment.read_fold(yardstick, "spNO.1")
     assert fold.history.empty
     assert {"measure", "reach", "pooling"} <= set(fold.fitted)
+
+
+def test_variants_that_differ_after_training_share_one(config, monkeypatch):
+    """Row 6 of Table V is row 7 without result-level synergy: same predictions, more events."""
+    plus = {"METSTPlus": {"dim": 8, "n_blocks": 1, "depth": 1, "d_state": 4}}
+    config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, sizes=plus))
+    wide = dataclasses.replace(config, variant="me-tst-plus")
+    experiment.prepare(wide, progress=False)
+    narrow = dataclasses.replace(config, variant="me-tst-plus-no-result-synergy")
+    experiment.run_fold(narrow, "spNO.1")
+    monkeypatch.setattr(experiment, "fit", lambda *_: pytest.fail("trained twice"))
+    experiment.run_fold(wide, "spNO.1")
+    with_synergy, without = experiment.read_fold(wide, "spNO.1"), experiment.read_fold(narrow, "spNO.1")
+    np.testing.assert_array_equal(with_synergy.score["spNO.1", "a"], without.score["spNO.1", "a"])
+    kept, found = (len(fold.predicted["spNO.1", "a"]) for fold in (with_synergy, without))
+    assert kept <= found
+
+
+@pytest.mark.parametrize("variant", ["window-classifier", "transformer", "me-tst-no-synergy"])
+def test_every_other_variant_of_five_regions_runs_a_fold(config, variant):
+    scores = experiment.run_fold(dataclasses.replace(config, variant=variant), "spNO.3")
+    assert scores.spotting.tp + scores.spotting.fn == len(
+        [e for v in experiment.load_data(config).videos_of("spNO.3") for e in v.events_of("micro")]
+    )
+
+
+def test_table_v_has_its_seven_rows_in_order():
+    rows = [
+        (v.roi_set, v.network, v.feature_synergy, v.result_synergy) for v in experiment.VARIANTS.values()
+    ][3:]
+    assert rows == [
+        ("5", "METST", False, False),
+        ("5", "METST", True, True),
+        ("5", "METSTPlus", True, False),
+        ("18", "METST", True, False),
+        ("18", "METSTPlus", False, False),
+        ("18", "METSTPlus", True, False),
+        ("18", "METSTPlus", True, True),
+    ]

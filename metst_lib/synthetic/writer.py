@@ -92,7 +92,10 @@ def write(
     _write_tables(folder, plans)
     if not (folder / predictor.NAME).exists():
         with tqdm(
-            total=predictor.ACTORS, desc="landmark predictor", unit="actor", disable=not progress
+            total=predictor.ACTORS,
+            desc="landmark predictor",
+            unit="actor",
+            disable=None if progress else True,
         ) as bar:
             predictor.train(folder / predictor.NAME, seed, tick=bar.update)
     write_json(
@@ -199,7 +202,7 @@ def _render(plans: list[Plan], folder: Path, jobs: int, progress: bool) -> None:
             desc="synthetic videos",
             unit="frame",
             mininterval=1,
-            disable=not progress or not frames,
+            disable=None if progress and frames else True,
         ) as bar,
         ThreadPoolExecutor(jobs) as pool,
     ):
