@@ -20,6 +20,7 @@
 
 /* One call. ssm.py has the same structure, field by field. */
 struct scan {
+    int64_t level; /* best set of instructions to use: 0 plain, 1 AVX2, 2 AVX-512; the processor's own if lower */
     int64_t batch, length, channels, states;
     int64_t row; /* elements from one frame of B, and of C, to the next: they may be columns of wider rows */
     const void *u, *delta, *A, *B, *C, *dy;
@@ -40,14 +41,12 @@ struct scan {
 #endif
 #endif
 
-#define LOG2_E 1.44269504088896340736
-
 /* 2^f = 1 + f q(f) on -1/2 <= f <= 1/2: Chebyshev interpolation of q, relative error 5e-9 and 8e-18. */
-static const float exp2_terms_float[] = {
+static const float exp2_terms_float[6] = {
     0.69314718802622878106f, 0.24022650760568126945f, 0.055503571142190778186f,
     0.0096180825572778514913f, 0.0013390863364671234381f, 0.00015453162945120690177f,
 };
-static const double exp2_terms_double[] = {
+static const double exp2_terms_double[11] = {
     0.69314718055994530942, 0.2402265069591009822, 0.055504108664821594339, 0.0096181291076068885273,
     0.001333355814641693531, 0.00015403530441736050155, 0.000015252733829836118394, 1.3215442587921689653e-6,
     1.0178062445845773521e-7, 7.0725859492692236999e-9, 4.4549605981865183938e-10,
@@ -57,57 +56,73 @@ static const double exp2_terms_double[] = {
 #define JOIN(a, b) JOIN_(a, b)
 #define NAME(function) JOIN(function, REAL)
 
+#ifdef HAS_LEVELS
 static int level(void);
+#endif
 
 #define REAL float
-#define BITS uint32_t
+#define BITS int32_t
+#define UNSIGNED uint32_t
 #define FRACTION 23
 #define BIAS 127
+#define TERMS 6
 #include "_scan.c"
 #undef REAL
 #undef BITS
+#undef UNSIGNED
 #undef FRACTION
 #undef BIAS
+#undef TERMS
 
 #define REAL double
-#define BITS uint64_t
+#define BITS int64_t
+#define UNSIGNED uint64_t
 #define FRACTION 52
 #define BIAS 1023
+#define TERMS 11
 #include "_scan.c"
 
 /* What ssm.py expects of this file; to be raised with every change of the structure. */
-int scan_version(void) { return 1; }
+int scan_version(void) { return 2; }
 
-/* The best set of instructions that this processor has: 0 plain, 1 AVX2, 2 AVX-512. */
-static int level(void) {
 #ifdef HAS_LEVELS
+/* The best set of instructions that this processor has. */
+static int level(void) {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) return 2;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 1;
-#endif
-    return 0;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
+#endif
 
 #else /* -------------------------------------------------------------------------------- for each type */
 
-/* 2^x. Adding `round` moves the whole part of x into the lowest bits, from where it becomes the exponent.
-   Below the normal numbers the result is 0, above them infinity; NaN stays NaN. */
+/* 2^x. In x + ROUND the lowest bits hold the whole part of x plus the exponent's bias: shifted up, they are the
+   power of two. As whole numbers, bits of a float are ordered as it is, so they can be held within the range of
+   exponents: 0 below the normal numbers, infinity above them. NaN stays NaN through the fraction. */
 ALWAYS_INLINE REAL NAME(exp2)(REAL x) {
-    const REAL low = -BIAS, high = BIAS + 1, round = (REAL)3 * ((BITS)1 << (FRACTION - 1));
+    const REAL ROUND = (REAL)3 * ((BITS)1 << (FRACTION - 1)) + BIAS;
     const REAL *q = NAME(exp2_terms);
-    const int terms = sizeof(NAME(exp2_terms)) / sizeof(REAL);
-    BITS bits;
-    REAL scale, poly;
-    x = x < low ? low : x;
-    x = x > high ? high : x;
-    const REAL shifted = x + round, f = x - (shifted - round);
-    poly = q[terms - 1];
-    for (int i = terms - 2; i >= 0; i--) poly = poly * f + q[i];
-    poly = poly * f + 1;
+    BITS bits, lowest;
+    REAL power, poly;
+    const REAL shifted = x + ROUND, fraction = x - (shifted - ROUND), zero = ROUND - BIAS;
+    poly = q[TERMS - 1];
+    for (int i = TERMS - 2; i >= 0; i--) poly = poly * fraction + q[i];
+    poly = poly * fraction + 1;
     memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits << FRACTION) + ((BITS)BIAS << FRACTION);
-    memcpy(&scale, &bits, sizeof scale);
-    return poly * scale;
+    memcpy(&lowest, &zero, sizeof lowest);
+    bits = bits < lowest ? lowest : bits;
+    bits = bits > lowest + 2 * BIAS + 1 ? lowest + 2 * BIAS + 1 : bits;
+    bits = (BITS)((UNSIGNED)bits << FRACTION);
+    memcpy(&power, &bits, sizeof power);
+    return poly * power;
+}
+
+/* exp(step A) is computed as 2^(step rate). The bound keeps an infinite A from giving NaN. */
+ALWAYS_INLINE void NAME(rates)(const REAL *A, REAL *rate, const int64_t states) {
+    for (int64_t n = 0; n < states; n++) {
+        const REAL r = A[n] * (REAL)1.44269504088896340736;
+        rate[n] = r < (REAL)-1e30 ? (REAL)-1e30 : r;
+    }
 }
 
 ALWAYS_INLINE void NAME(forward_states)(const struct scan *s, const int64_t states) {
@@ -115,7 +130,7 @@ ALWAYS_INLINE void NAME(forward_states)(const struct scan *s, const int64_t stat
     REAL *y = s->y, *restrict rate = s->work, *restrict h = rate + states;
     for (int64_t b = 0; b < s->batch; b++)
         for (int64_t c = 0; c < s->channels; c++) {
-            for (int64_t n = 0; n < states; n++) rate[n] = A[c * states + n] * (REAL)LOG2_E;
+            NAME(rates)(A + c * states, rate, states);
             memset(h, 0, states * sizeof(REAL));
             for (int64_t t = 0; t < s->length; t++) {
                 const int64_t frame = b * s->length + t, at = frame * s->channels + c;
@@ -142,7 +157,7 @@ ALWAYS_INLINE void NAME(backward_states)(const struct scan *s, const int64_t sta
         for (int64_t c = 0; c < s->channels; c++) {
             const REAL *restrict Ac = A + c * states;
             REAL *restrict dAc = dA + c * states;
-            for (int64_t n = 0; n < states; n++) rate[n] = Ac[n] * (REAL)LOG2_E;
+            NAME(rates)(Ac, rate, states);
             memset(past, 0, states * sizeof(REAL));
             for (int64_t t = 0; t < s->length; t++) { /* the states again */
                 const int64_t frame = b * s->length + t, at = frame * s->channels + c;
@@ -183,31 +198,34 @@ ALWAYS_INLINE void NAME(backward_states)(const struct scan *s, const int64_t sta
 }
 
 /* A known number of states lets the compiler unroll the loops over them. */
-#define FOR_LEVEL(pass, level, instructions)                                         \
-    instructions static void JOIN(NAME(pass), level)(const struct scan *s) {         \
-        if (s->states == 64) JOIN(pass##_states, REAL)(s, 64);                       \
-        else if (s->states == 16) JOIN(pass##_states, REAL)(s, 16);                  \
-        else JOIN(pass##_states, REAL)(s, s->states);                                \
+#define FOR_LEVEL(pass, level, instructions)                                        \
+    instructions static void JOIN(NAME(pass), level)(const struct scan *s) {        \
+        if (s->states == 64) JOIN(pass##_states, REAL)(s, 64);                      \
+        else if (s->states == 16) JOIN(pass##_states, REAL)(s, 16);                 \
+        else JOIN(pass##_states, REAL)(s, s->states);                               \
     }
+
+FOR_LEVEL(forward, plain, )
+FOR_LEVEL(backward, plain, )
 #ifdef HAS_LEVELS
-#define FOR_ALL(pass)                                                                \
-    FOR_LEVEL(pass, plain, )                                                         \
-    FOR_LEVEL(pass, avx2, AVX2)                                                      \
-    FOR_LEVEL(pass, avx512, AVX512)                                                  \
-    void JOIN(scan_##pass, REAL)(const struct scan *s) {                             \
-        if (level() == 2) JOIN(NAME(pass), avx512)(s);                               \
-        else if (level() == 1) JOIN(NAME(pass), avx2)(s);                            \
-        else JOIN(NAME(pass), plain)(s);                                             \
+FOR_LEVEL(forward, avx2, AVX2)
+FOR_LEVEL(forward, avx512, AVX512)
+FOR_LEVEL(backward, avx2, AVX2)
+FOR_LEVEL(backward, avx512, AVX512)
+#define CHOOSE(pass, s)                                                             \
+    {                                                                               \
+        const int64_t here = level(), wanted = s->level < here ? s->level : here;   \
+        if (wanted == 2) JOIN(NAME(pass), avx512)(s);                               \
+        else if (wanted == 1) JOIN(NAME(pass), avx2)(s);                            \
+        else JOIN(NAME(pass), plain)(s);                                            \
     }
 #else
-#define FOR_ALL(pass)                                                                \
-    FOR_LEVEL(pass, plain, )                                                         \
-    void JOIN(scan_##pass, REAL)(const struct scan *s) { JOIN(NAME(pass), plain)(s); }
+#define CHOOSE(pass, s) JOIN(NAME(pass), plain)(s);
 #endif
 
-FOR_ALL(forward)
-FOR_ALL(backward)
+void NAME(scan_forward)(const struct scan *s) { CHOOSE(forward, s) }
+void NAME(scan_backward)(const struct scan *s) { CHOOSE(backward, s) }
 
 #undef FOR_LEVEL
-#undef FOR_ALL
+#undef CHOOSE
 #endif

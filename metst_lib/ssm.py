@@ -37,8 +37,11 @@ BACKENDS = ("torch", "c", "mamba_ssm")
 """Every back end by name, the faster later: the readable scan below; the same in C (`_scan.c`) for CPU
 tensors; mamba-ssm's kernel for CUDA tensors."""
 
-C_VERSION = 1
+C_VERSION = 2
 """What `scan_version` of a compiled `_scan.c` must say: an older build would misread its arguments."""
+
+C_LEVEL = 2
+"""Best set of instructions that the C scan may use: 0 plain, 1 AVX2, 2 AVX-512; never more than there are."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +80,9 @@ def selective_scan(
     TypeError where the tensors are not all float32 or all float64.
     """
     _check(u, delta, A, B, C, D, z, delta_bias)
-    if backend == "auto":
+    if backend == "auto" and 0 in (*u.shape, A.shape[1]):
+        backend = "torch"  # nothing to scan: kernels would refuse to start
+    elif backend == "auto":
         backend = choose_backend(u.device, u.dtype)
         _announce(backend, u.device.type)
     elif backend not in BACKENDS:
@@ -168,7 +173,7 @@ class _Arguments(ctypes.Structure):
     """`struct scan` of `_scan.c`, field by field."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("batch", "length", "channels", "states", "row")),
+        *((name, ctypes.c_int64) for name in ("level", "batch", "length", "channels", "states", "row")),
         *((name, ctypes.c_void_p) for name in ("u", "delta", "A", "B", "C", "dy", "y", "du", "ddelta")),
         *((name, ctypes.c_void_p) for name in ("dA", "dB", "dC", "work")),
     )
@@ -179,7 +184,7 @@ def _call_c(direction: str, row: int, **tensors: Tensor) -> None:
     library, _ = _library()
     (batch, length, channels), states = tensors["u"].shape, tensors["A"].shape[1]
     pointers = {name: x.data_ptr() for name, x in tensors.items()}
-    arguments = _Arguments(batch, length, channels, states, row, **pointers)
+    arguments = _Arguments(C_LEVEL, batch, length, channels, states, row, **pointers)
     kind = {torch.float32: "float", torch.float64: "double"}[tensors["u"].dtype]
     getattr(library, f"scan_{direction}_{kind}")(ctypes.byref(arguments))
 

@@ -116,6 +116,22 @@ def test_a_seed_fixes_weights_and_training_pass(name):
 
 
 @EVERY
+def test_training_twice_gives_bit_equal_weights(name):
+    def trained():
+        net = small(name)
+        optimiser = torch.optim.Adam(net.parameters(), lr=1e-2)
+        for seed in range(3):
+            spot, emotion = net(flow(seed=seed))
+            (spot.square().mean() + emotion.square().mean()).backward()
+            optimiser.step()
+            optimiser.zero_grad()
+        return net.state_dict()
+
+    first, second = trained(), trained()
+    assert all(torch.equal(first[k], second[k]) for k in first)
+
+
+@EVERY
 def test_a_score_depends_on_its_own_window_alone(name):
     net = small(name).eval()
     x = flow()

@@ -339,6 +339,27 @@ def test_the_back_end_in_use_is_said_once(monkeypatch, caplog, compiled):
     assert ssm.choose_backend("cpu") == ("c" if compiled else "torch") == ssm.available_backends()[-1]
 
 
+@pytest.mark.parametrize("level", [0, 1, 2])
+@pytest.mark.parametrize("state", [5, 16, 64])
+def test_the_c_scan_is_right_with_every_set_of_instructions(monkeypatch, level, state):
+    monkeypatch.setattr(ssm, "C_LEVEL", level)
+    check(random_inputs(11, 2, 7, 3, state), (ssm.available_backends()[-1], False), 1e-10)
+    check(random_inputs(11, 2, 7, 3, state, torch.float32), (ssm.available_backends()[-1], False), 1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_numbers_of_the_cpu():
+    here = random_inputs(12, 2, 30, 8, 64, torch.float32)
+    there = {k: x.detach().cuda().requires_grad_() for k, x in here.items()}
+    results = []
+    for inputs in (here, there):
+        y = ssm.selective_scan(**inputs, delta_softplus=True)
+        y.square().sum().backward()
+        results.append([y.detach().cpu(), *(x.grad.cpu() for x in inputs.values())])
+    for a, b in zip(*results, strict=True):
+        assert relative(b.numpy(), a.numpy()) < 1e-4
+
+
 @pytest.fixture
 def no_library_cache():
     ssm._library.cache_clear()
