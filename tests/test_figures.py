@@ -105,6 +105,10 @@ def everything(landmarks, moving, output):
         ),
         "architecture": figures.architecture(TST, "ME-TST"),
         "result_synergy": figures.result_synergy({"ME-TST": (45, 22, 1, 14), "ME-TST+": (5, 0, 0, 2)}),
+        "forest": figures.forest(
+            {"a": (0.5, 0.4, 0.6), "b": (np.nan, np.nan, np.nan)}, "spotting F1 (0–1)", {"a": [0.45, 0.55]}
+        ),
+        "sensitivity": figures.sensitivity(np.eye(3), [0.5, 0.55, 0.6], [5, 6, 7], used=(0.55, 6)),
         "key_regions": figures.key_regions([view, dataclasses.replace(view, title="b")], FPS),
     }
 
@@ -191,6 +195,8 @@ def test_no_two_texts_overlap(drawn, monkeypatch):
         ("key_regions", {"time in the video (s)", "S: score\n(0–1)", "R: probability\n(0–1)", "flow (px)"}),
         ("state_transition", {"time (s)", "input x\n(px)", "state |h|\n(no unit)", "output y\n(no unit)"}),
         ("window_against_video", {"time in the video (s)", "window's answer\n(0–1)", "frame's score\n(0–1)"}),
+        ("forest", {"spotting F1 (0–1)"}),
+        ("sensitivity", {"half width k_p (frames)", "threshold p (0–1)", "spotting F1 (0–1)"}),
         ("training_curves", {"epoch", "loss (no unit)", "learning rate (no unit)"}),
     ],
 )
@@ -264,6 +270,19 @@ def test_the_callers_settings_stay_as_they_are_and_change_nothing():
     assert min(text.get_fontsize() for text in texts(figure)) >= 8
 
 
+def test_a_stamp_says_where_the_data_come_from_in_picture_and_text(output, moving):
+    figure = figures.one_video(VIDEO, *output, PREDICTED, landmarks=moving)
+    before = figures.alt_text(figure)
+    assert figures.stamp(figure, "synthetic data") is figure
+    assert figures.alt_text(figure) == f"{before} Synthetic data."
+    figure.canvas.draw()
+    stamp = next(text for text in texts(figure) if text.get_text() == "synthetic data")
+    box = stamp.get_window_extent()
+    others = [text for text in texts(figure) if text is not stamp and text.axes is not None]
+    titles = [text for text in others if text.axes.get_title(loc="center") == text.get_text()]
+    assert titles and all(title.get_window_extent().y1 <= box.y0 + 1 for title in titles)
+
+
 # ---- files ----
 
 
@@ -274,6 +293,12 @@ def test_two_saves_give_equal_bytes(tmp_path, output):
         figure = figures.one_video(VIDEO, *output, PREDICTED, 0.5)
         files.append([path.read_bytes() for path in figures.save(figure, tmp_path / turn / "fig6")])
     assert files[0] == files[1]
+
+
+def test_a_figure_that_was_shown_before_gives_the_same_bytes(tmp_path, drawn):
+    for name in ("one_video", "confusion", "five_intervals", "event_strip"):
+        first, again = (figures.save(drawn[name], tmp_path / turn / name) for turn in ("first", "again"))
+        assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again], name
 
 
 def test_save_writes_png_and_pdf_with_the_text_alternative_and_no_date(tmp_path):
@@ -299,7 +324,9 @@ def test_a_notebook_shows_the_picture_with_its_text_alternative():
     figure = figures.class_counts(MES)
     data, metadata = figure._repr_mimebundle_()
     assert data["image/png"].startswith(b"\x89PNG")
+    assert data["text/plain"] == figures.alt_text(figure)  # instead of an object's address
     assert metadata == {"image/png": {"alt": figures.alt_text(figure)}}
+    assert figures.class_counts(MES)._repr_mimebundle_()[0] == data
 
 
 # ---- no face unless asked ----
@@ -321,7 +348,7 @@ def test_faces_are_left_out_unless_asked_for(output, moving):
 
 def test_no_figure_holds_a_picture_of_a_face_by_default(drawn):
     with_images = {name for name, figure in drawn.items() if images(figure)}
-    assert with_images == {"confusion", "scan"}  # both are maps of numbers
+    assert with_images == {"confusion", "scan", "sensitivity"}  # maps of numbers
 
 
 def test_event_strip_says_what_it_needs():
@@ -499,6 +526,27 @@ def test_key_regions_show_flow_on_the_time_axis_of_the_scores(drawn):
     assert [axes[0, column].get_title(loc="left") for column in (0, 1)] == ["a  a", "b  b"]
 
 
+def test_forest_draws_intervals_and_leaves_those_that_hold_zero_hollow():
+    rows = {"a less b": (0.08, 0.02, 0.14), "a less c": (0.01, -0.03, 0.05)}
+    ax = figures.forest(rows, "difference in F1 (−1 to 1)", reference=0).axes[0]
+    intervals = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_marker() == "None"]
+    assert [list(line.get_xdata()) for line in intervals[:2]] == [[0.02, 0.14], [-0.03, 0.05]]
+    values = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [line.get_markerfacecolor() for line in values] == ["#222222", "white"]
+
+
+def test_sensitivity_frames_the_settings_in_use_and_names_the_best():
+    f1 = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.0]])
+    figure = figures.sensitivity(f1, [0.5, 0.55, 0.6], [6, 7], used=(0.55, 7))
+    (frame,) = figure.axes[0].patches
+    assert frame.get_xy() == (0.5, 0.5)
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert " ".join(words) == "0.10 0.20 0.30 0.40 0.50 0.00"
+    assert "highest at p = 0.6, k_p = 6 frames" in figures.alt_text(figure)
+    with pytest.raises(ValueError, match=r"\(3, 2\) for 2 thresholds"):
+        figures.sensitivity(f1, [0.5, 0.55], [6, 7])
+
+
 # ---- schematics ----
 
 
@@ -604,6 +652,7 @@ def test_figures_of_nothing_are_drawn_without_error(output, landmarks):
         ),
         figures.two_variants(BARE, [figures.Output("ME-TST", score, probabilities, [])]),
         figures.key_regions([], FPS),
+        figures.forest({}, "spotting F1 (0–1)"),
         figures.result_synergy({}),
         figures.result_synergy({"ME-TST": (0, 0, 0, 0)}),
         figures.window_against_video(np.zeros(0), np.zeros(0, int), 30, score, [], FPS),

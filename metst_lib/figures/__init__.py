@@ -1,8 +1,8 @@
 """Every figure of the compendium, drawn by code from arrays and events (Fig. 1–8 and the notebooks' own).
 
 One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative with every figure
-(`alt_text`), PNG and PDF by `save`. A figure function takes plain arrays, `Event`s and small records and
-returns a figure, which a notebook shows when it stands last in a cell.
+(`alt_text`), the data's origin by `stamp`, PNG and PDF by `save`. A figure function takes plain arrays,
+`Event`s and small records and returns a figure, which a notebook shows when it stands last in a cell.
 
 | module | figures |
 |---|---|
@@ -12,6 +12,7 @@ returns a figure, which a notebook shows when it stands last in a cell.
 | results.py | confusion (Fig. 5), one_video (6), two_variants (7), key_regions (8) |
 | schematics.py | state_transition (Fig. 1), window_against_video (2), result_synergy (4) |
 | architecture.py | architecture (Fig. 3) |
+| ablation.py | forest, sensitivity |
 
 Glossary: T frames of a video; k frames of a window; C channels of flow (region × x, y).
 """
@@ -27,8 +28,10 @@ from metst_lib.figures._style import (
     alt_text,
     describe,
     save,
+    stamp,
     theme,
 )
+from metst_lib.figures.ablation import forest, sensitivity
 from metst_lib.figures.architecture import Stage, architecture, arrange
 from metst_lib.figures.data import blink_rates, class_counts, durations, event_strip, timeline
 from metst_lib.figures.faces import (
@@ -76,6 +79,7 @@ __all__ = [
     "event_strip",
     "five_intervals",
     "flow_of_event",
+    "forest",
     "key_regions",
     "landmarks_on_canvas",
     "one_video",
@@ -83,6 +87,8 @@ __all__ = [
     "result_synergy",
     "save",
     "scan",
+    "sensitivity",
+    "stamp",
     "state_transition",
     "synergy_counts",
     "theme",

@@ -21,6 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from PIL import Image
 
 from metst_lib._files import atomic
 from metst_lib.events import CLASSES, NEUTRAL, Event, iou
@@ -52,8 +53,6 @@ DASHES = {
 """The dash pattern of each emotion's curve. Neutral's is solid like negative's, but thinner and grey."""
 HATCHES = {"negative": "", "positive": "////", "surprise": "....", "others": "xxxx", "neutral": "----"}
 """The hatch of each emotion's bars."""
-SHORT = {"negative": "neg", "positive": "pos", "surprise": "sur", "others": "oth", "neutral": "neu"}
-"""Short names, where the full ones would not fit."""
 INK = "#222222"
 TRUTH = "#56B4E9"
 """The shade of a true interval behind a curve."""
@@ -64,7 +63,13 @@ KIND = {
     "macro": {"color": "#BDBDBD", "hatch": "\\\\\\\\", "label": "macro-expression"},
     "blink": {"color": "#4D4D4D", "hatch": "", "label": "blink"},
 }
-"""Marks of the kinds of events: macro-expressions are pale and hatched, blinks narrow and dark."""
+"""Marks of the kinds of events in a lane: macro-expressions pale and hatched, blinks low and dark."""
+BLINK = KIND["blink"]["color"]
+BANDS = {
+    "micro": {"color": TRUTH, "alpha": 0.35, "lw": 0},
+    "macro": {"facecolor": "#EEEEEE", "edgecolor": "#B0B0B0", "hatch": "\\\\\\\\", "lw": 0},
+}
+"""Bands behind curves."""
 
 P = ParamSpec("P")
 
@@ -78,9 +83,12 @@ class Drawing(Figure):
         with theme():  # ticks are made while drawing and take their size from the theme
             super().draw(renderer)
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, bytes], dict[str, dict[str, Any]]]:
-        png = _png(self, dpi=120)
-        return {"image/png": png}, {"image/png": {"alt": self.metst_alt}}
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, bytes | str], dict[str, Any]]:
+        # 256 colours are enough on a page and a third of the bytes: notebooks with stored outputs stay small
+        with Image.open(io.BytesIO(_png(self, dpi=120))) as full, io.BytesIO() as small:
+            full.convert("RGB").quantize(256).save(small, format="png", optimize=True)
+            data = {"image/png": small.getvalue(), "text/plain": self.metst_alt}
+            return data, {"image/png": {"alt": self.metst_alt}}
 
 
 @contextmanager
@@ -118,12 +126,12 @@ def theme() -> Iterator[None]:
 
 
 def themed(function: Callable[P, Drawing]) -> Callable[P, Drawing]:
-    """Run a figure function inside `theme()`, whatever the caller's settings are."""
+    """Run a figure function inside `theme()`, whatever the caller's settings are, and settle its layout."""
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Drawing:
         with theme():
-            return function(*args, **kwargs)
+            return _settle(function(*args, **kwargs))
 
     return wrapper
 
@@ -132,7 +140,15 @@ def canvas(width: float, height: float) -> Drawing:
     """An empty figure of that size in inches, outside pyplot's global state, laid out without overlaps."""
     figure = Drawing(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
+    return figure
+
+
+def _settle(figure: Drawing) -> Drawing:
+    """Lay the figure out and keep it so: each further pass would move things a little, and so the bytes."""
+    figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
+    for _ in range(2):
+        figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine("none")
     return figure
 
 
@@ -142,12 +158,23 @@ def describe(figure: Drawing, *sentences: str) -> Drawing:
     return figure
 
 
+def stamp(figure: Drawing, text: str) -> Drawing:
+    """Write where the data come from above a figure, such as "synthetic data", and into its text alternative.
+
+    So a figure that travels alone still says it. Returns the figure.
+    """
+    with theme():
+        title = figure.get_suptitle()
+        words = f"{title} · {text}" if title else text
+        figure.suptitle(words, x=0.99, ha="right", fontsize=TEXT, fontweight="normal", color="#555555")
+        _settle(figure)
+    return describe(figure, figure.metst_alt, f"{text[0].upper()}{text[1:]}.")
+
+
 def alt_text(source: Figure | str | Path) -> str:
     """The text alternative of a figure, or of a PNG file that `save` wrote; "" where there is none."""
     if isinstance(source, Figure):
         return getattr(source, "metst_alt", "")
-    from PIL import Image
-
     with Image.open(source) as image:
         return image.info.get("Description", "")
 
@@ -186,26 +213,23 @@ def seconds(event: Event, fps: float) -> tuple[float, float]:
 
 
 def shade(ax: Axes, events: Iterable[Event], fps: float) -> None:
-    """Mark events behind a curve: true MEs as blue bands, macro-expressions hatched, blinks as dark bands."""
+    """Mark events behind a curve: true MEs blue, macro-expressions hatched, blinks pale with a dark foot."""
     for event in events:
         start, end = seconds(event, fps)
-        if event.kind == "micro":
-            ax.axvspan(start, end, color=TRUTH, alpha=0.35, lw=0, zorder=0.5)
-        elif event.kind == "macro":
-            ax.axvspan(
-                start, end, facecolor="#EEEEEE", edgecolor="#B0B0B0", hatch="\\\\\\\\", lw=0, zorder=0.4
-            )
+        if event.kind == "blink":
+            ax.axvspan(start, end, color=BLINK, alpha=0.13, lw=0, zorder=0.45)
+            ax.axvspan(start, end, ymax=0.1, color=BLINK, alpha=0.75, lw=0, zorder=0.46)
         else:
-            ax.axvspan(start, end, color=KIND["blink"]["color"], alpha=0.25, lw=0, zorder=0.45)
+            ax.axvspan(start, end, zorder=0.5 if event.kind == "micro" else 0.4, **BANDS[event.kind])
 
 
 def shade_handles(events: Iterable[Event]) -> list[Patch]:
     """Legend entries for the kinds that `shade` was given."""
     kinds = {event.kind for event in events}
     handles = {
-        "micro": Patch(color=TRUTH, alpha=0.35, lw=0, label="true micro-expression"),
-        "macro": Patch(facecolor="#EEEEEE", edgecolor="#B0B0B0", hatch="\\\\\\\\", label="macro-expression"),
-        "blink": Patch(color=KIND["blink"]["color"], alpha=0.25, lw=0, label="blink"),
+        "micro": Patch(**BANDS["micro"], label="true micro-expression"),
+        "macro": Patch(**BANDS["macro"], label="macro-expression"),
+        "blink": Patch(color=BLINK, alpha=0.75, lw=0, label="blink"),
     }
     return [handle for kind, handle in handles.items() if kind in kinds]
 
@@ -250,8 +274,14 @@ def emotion_lines(ax: Axes, time: np.ndarray, probabilities: np.ndarray) -> list
             time, probabilities[:, index], color=PALETTE[name], ls=DASHES[name], lw=width, label=name
         )
         lines.append(line)
-    ax.set_ylim(-0.03, 1.03)
+    unit_axis(ax)
     return lines
+
+
+def unit_axis(ax: Axes, top: float = 1.0) -> None:
+    """A value axis from 0 to 1 with room below zero for the feet of blinks."""
+    ax.set_ylim(-0.125, max(1.03, 1.05 * top))
+    ax.set_yticks([0, 0.5, 1])
 
 
 def hits(predicted: Sequence[Event], truth: Sequence[Event]) -> list[bool]:

@@ -99,8 +99,8 @@ def regions_on_canvas(landmarks: np.ndarray, layout: Layout, image: np.ndarray |
     """
     figure = canvas(FULL, 4.6)
     ax, key = figure.subplots(1, 2, width_ratios=[2.2, 1])
-    _background(ax, landmarks, image)
-    draw_landmarks(ax, landmarks, color="#B5B5B5", points=False)
+    _background(ax, landmarks, image, black=-300)  # pale, for the outlines on it
+    draw_landmarks(ax, landmarks, color="#B5B5B5" if image is None else "white", points=False)
     for letter, box in layout.patches.items():
         _outline(ax, box, "parent")
         _label(ax, letter, (box.left - 6, box.top + 5), "#555555")
@@ -260,10 +260,10 @@ def _meets(event: Event, start: int, length: int) -> bool:
     return event.offset >= start and event.onset < start + length
 
 
-def _background(ax: Axes, landmarks: np.ndarray, image: np.ndarray | None) -> None:
-    """A blank canvas around the landmarks with an axis in pixels, or the image."""
+def _background(ax: Axes, landmarks: np.ndarray, image: np.ndarray | None, black: int = 0) -> None:
+    """A blank canvas around the landmarks with an axis in pixels, or the image, paler for a lower `black`."""
     if image is not None:
-        ax.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        ax.imshow(image, cmap="gray", vmin=black, vmax=255, interpolation="nearest")
         height, width = image.shape[:2]
         ax.set(xlim=(0, width), ylim=(height, 0))
     else:

@@ -35,6 +35,7 @@ from metst_lib.figures._style import (
     shade,
     shade_handles,
     themed,
+    unit_axis,
 )
 from metst_lib.figures.faces import draw_landmarks
 
@@ -220,7 +221,7 @@ def key_regions(views: Sequence[EventView], fps: float) -> Drawing:
         inside = [view.event, *view.distractors]
         time = (view.start + np.arange(len(view.score))) / fps
         axes[0, column].plot(time, view.score, color=INK)
-        axes[0, column].set_ylim(-0.03, 1.03)
+        unit_axis(axes[0, column])
         axes[0, column].set_title(f"{'abcdefgh'[column]}  {view.title}")
         lines = emotion_lines(axes[1, column], time, view.probabilities)
         flow = np.asarray(view.flow).reshape(len(view.names), 2, -1)
@@ -271,7 +272,7 @@ def _score_panel(ax: Axes, video: Video, score: np.ndarray, threshold: float | N
     shade(ax, video.events, video.fps)
     if threshold is not None:
         ax.axhline(threshold, color=INK, ls="--", lw=0.9)
-    ax.set_ylim(-0.03, max(1.03, 1.05 * float(np.max(score, initial=0))))
+    unit_axis(ax, float(np.max(score, initial=0)))
     ax.set_ylabel("spotting score\n(0–1)")
 
 

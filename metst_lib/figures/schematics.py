@@ -31,6 +31,7 @@ from metst_lib.figures._style import (
     shade,
     shade_handles,
     themed,
+    unit_axis,
 )
 from metst_lib.metrics import match_events
 from metst_lib.spotting import Candidate
@@ -128,7 +129,7 @@ def window_against_video(
     for ax, label in ((above, "window's answer\n(0–1)"), (below, "frame's score\n(0–1)")):
         shade(ax, truth, fps)
         ax.set_xlim(first / fps, (last + 1) / fps)
-        ax.set_ylim(-0.03, 1.05)
+        unit_axis(ax)
         ax.set_ylabel(label)
     above.tick_params(labelbottom=False)
     above.set_title(f"(a) window-level: k = {window} frames, {window / fps:.2f} s")
