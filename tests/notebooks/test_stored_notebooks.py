@@ -1,0 +1,173 @@
+"""The notebooks as they are stored: whole, in running order, readable, small, and free of faces and paths."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from metst_lib import notebook
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+PARAMETERS = {"dataset": str, "variant": str, "subject": str, "seed": int, "preset": str, "root": str}
+CHECKED = "# NBVAL_CHECK_OUTPUT"
+MACHINE_PATH = re.compile(r"(?<![\w.:/])(/(home|root|tmp|work|usr|opt|var|mnt|private|Users)\b|[A-Z]:\\)")
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+LINES = 25
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def code_cells(path: Path) -> list[NotebookNode]:
+    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+
+
+def texts(cell: NotebookNode) -> Iterator[str]:
+    """Every stored text of a cell's outputs; pictures and other encoded data left out."""
+    for output in cell.outputs:
+        yield output.get("text", "")
+        yield "\n".join(output.get("traceback", []))
+        for kind, content in output.get("data", {}).items():
+            if not kind.startswith("image/"):
+                yield content if isinstance(content, str) else json.dumps(content)
+
+
+def pictures(cell: NotebookNode) -> Iterator[tuple[str, NotebookNode]]:
+    """The kind and the metadata of every picture that a cell shows."""
+    for output in cell.outputs:
+        for kind in output.get("data", {}):
+            if kind.startswith("image/"):
+                yield kind, output.get("metadata", {}).get(kind, {})
+
+
+def parameters_cell(path: Path) -> NotebookNode:
+    (cell,) = [cell for cell in code_cells(path) if "parameters" in cell.metadata.get("tags", [])]
+    return cell
+
+
+def test_the_first_chapters_are_there():
+    assert {"01_data_exploration", "02_flow_extraction"} <= {path.stem for path in NOTEBOOKS}
+
+
+@every_notebook
+def test_it_is_a_valid_notebook_for_the_kernel_that_everyone_has(path):
+    book = nbformat.read(path, 4)
+    nbformat.validate(book)
+    assert book.metadata.kernelspec.name == "python3"
+    assert book.metadata.kernelspec.language == "python"
+
+
+@every_notebook
+def test_it_declares_the_six_parameters_with_their_types_and_a_comment_each(path):
+    source = parameters_cell(path).source
+    declared = [node for node in ast.parse(source).body if isinstance(node, ast.AnnAssign)]
+    assert {node.target.id: node.annotation.id for node in declared} == {
+        name: kind.__name__ for name, kind in PARAMETERS.items()
+    }
+    assert [type(value) for value in notebook.parameters_of(path).values()] == list(PARAMETERS.values())
+    assert all("  # " in line for line in source.splitlines())
+
+
+@every_notebook
+def test_it_is_stored_with_the_outputs_of_one_run_from_top_to_bottom(path):
+    cells = code_cells(path)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+
+
+@every_notebook
+def test_no_error_and_no_warning_is_stored(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", output.text
+
+
+@every_notebook
+def test_cells_that_nbval_compares_have_something_to_compare(path):
+    """nbval passes a marked cell whose stored output is empty: such a cell would check nothing."""
+    marked = [cell for cell in code_cells(path) if CHECKED in cell.source]
+    assert len(marked) >= 3
+    for cell in marked:
+        assert cell.source.startswith(CHECKED)
+        assert "".join(texts(cell)).strip(), cell.source
+
+
+@every_notebook
+def test_it_is_small_enough_to_open_on_the_web(path):
+    assert path.stat().st_size < 1_000_000
+
+
+@every_notebook
+def test_outputs_name_no_path_of_the_machine_that_ran_it(path):
+    for cell in code_cells(path):
+        for text in texts(cell):
+            assert not MACHINE_PATH.search(text), f"{cell.source}\n→ {MACHINE_PATH.search(text)[0]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("saved to /home/ann/me/data", True),
+        ("'/tmp/x.npz'", True),
+        (r"C:\Users\ann", True),
+        ("data/synthetic/truth", False),
+        ("https://example.org/home/x", False),
+        ("and/or", False),
+    ],
+)
+def test_machine_paths_are_told_from_others(text, told):
+    assert bool(MACHINE_PATH.search(text)) is told
+
+
+@every_notebook
+def test_cells_are_short_and_define_no_class(path):
+    for cell in code_cells(path):
+        assert len(cell.source.splitlines()) <= LINES, cell.source
+        plain = "\n".join(
+            line for line in cell.source.splitlines() if not line.lstrip().startswith(("%", "!"))
+        )
+        assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(ast.parse(plain))), cell.source
+
+
+@every_notebook
+def test_every_picture_has_a_text_alternative(path):
+    for cell in code_cells(path):
+        for kind, about in pictures(cell):
+            assert len(about.get("alt", "").strip()) > 20, f"{kind} of: {cell.source}"
+        for text in texts(cell):
+            for tag in re.findall(r"<img\b[^>]*>", text):
+                assert re.search(r'\balt="[^"]+"', tag), cell.source
+    for cell in nbformat.read(path, 4).cells:
+        if cell.cell_type == "markdown":
+            assert not re.search(r"!\[\s*\]\(", cell.source), cell.source
+
+
+@every_notebook
+def test_solutions_stand_between_their_two_markers(path):
+    """nbgrader cuts out what lies between them to make a student's copy."""
+    for cell in nbformat.read(path, 4).cells:
+        lines = [line.strip() for line in cell.source.splitlines()]
+        markers = [line for line in lines if line in (BEGIN, END)]
+        assert markers == [BEGIN, END] * (len(markers) // 2), cell.source
+        assert cell.cell_type == "code" or not markers
+        assert cell.source.count("SOLUTION") == len(markers), cell.source
+
+
+@every_notebook
+def test_it_was_run_on_the_synthetic_set_so_that_no_licensed_face_is_in_it(path):
+    assert notebook.parameters_of(path)["dataset"] == "synthetic"
+    for cell in code_cells(path):
+        assert "injected-parameters" not in cell.metadata.get("tags", [])
+        names = [
+            target.id
+            for node in ast.walk(ast.parse(re.sub(r"(?m)^\s*[%!].*$", "", cell.source)))
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        ]
+        assert "dataset" not in names, f"a cell below overrides the parameter: {cell.source}"
