@@ -75,6 +75,11 @@ def training_curves(history: Any, unit: str = "epoch") -> Drawing:
         axes[1].set_ylabel("learning rate (no unit)")
         axes[1].ticklabel_format(axis="y", scilimits=(-2, 2))
     legend_below(figure, axes[0].get_legend_handles_labels()[0], 4)
+    if not len(steps):
+        for ax in axes:
+            ax.axis("off")
+        axes[0].text(0.5, 0.5, "not trained by epochs", transform=axes[0].transAxes, ha="center", va="center")
+        return describe(figure, "No training curves: nothing here was trained by epochs.")
     extra = f" of {len(groups)} folds, thin, and their mean, thick" if len(groups) > 1 else ""
     return describe(figure, f"Training curves{extra} over {plural(len(np.unique(steps)), unit)}.", *sentences)
 
@@ -154,9 +159,10 @@ def five_intervals(
             taken["true"].add(true)
         a, b = (sum(seconds(event, fps)) / 2 for event in (truth[true], predicted[said]))
         ax.plot([a, b], [0.36, 1.64], color=INK, lw=1.4 if good else 1, ls="-" if good else ":", zorder=2)
+        way = 0.35 if good else 0.65  # the labels of a true one's several pairs keep apart
         ax.text(
-            (a + b) / 2,
-            1,
+            a + way * (b - a),
+            0.36 + way * 1.28,
             f"IoU {value:.2f}",
             ha="center",
             va="center",
