@@ -101,7 +101,7 @@ _SMALL = {
 _SHORT = dict.fromkeys(models.NETWORKS, training.TrainingSettings(epochs=20, lr=3e-3, batch=32, ratio=0.5))
 
 PRESETS = {
-    ("synthetic", "demo"): Preset(1, 30, "exact", _SMALL, _SHORT),
+    ("synthetic", "demo"): Preset(1, 30, "fast", _SMALL, _SHORT),
     ("synthetic", "paper"): Preset(1, 30, "exact", _FULL, _FITS),
     ("casme3", "paper"): Preset(1, 50, "exact", _FULL, _LARGE),
     ("sammlv", "paper"): Preset(7, 30, "exact", _FULL, _FITS),

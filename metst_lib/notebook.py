@@ -12,7 +12,9 @@ A thin layer over papermill that adds what batch runs need:
 from __future__ import annotations
 
 import ast
+import html
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -114,11 +116,28 @@ def run(path: str | Path, out: str | Path, parameters: dict[str, str], progress:
 
 
 def to_html(path: str | Path, page: str | Path) -> Path:
-    """Write an executed notebook as a page to read; returns the page's path."""
+    """Write an executed notebook as a page to read, its figures with their text alternatives."""
+    import nbformat
     from nbconvert import HTMLExporter
 
-    text, _ = HTMLExporter(embed_images=True).from_filename(str(path))
+    executed = nbformat.read(path, as_version=4)
+    text, _ = HTMLExporter().from_notebook_node(executed, {"metadata": {"name": Path(path).stem}})
+    for cell in executed.cells:
+        for output in cell.get("outputs", []):
+            # nbconvert's page template leaves out the alternatives that the pictures carry
+            alternative = output.get("metadata", {}).get("image/png", {}).get("alt")
+            if alternative:
+                start = output["data"]["image/png"].strip()[:400]
+                at = text.find(start)
+                tag = text.rfind("<img", 0, at)
+                text = f'{text[:tag]}<img alt="{html.escape(alternative)}" {_without_alt(text[tag + 4 :])}'
     return write_text(page, text)
+
+
+def _without_alt(rest_of_tag: str) -> str:
+    """The page from inside an <img> tag on, less the tag's own empty or generic alternative."""
+    end = rest_of_tag.index(">")
+    return re.sub(r'\s?alt="[^"]*"', "", rest_of_tag[:end]) + rest_of_tag[end:]
 
 
 @click.command(context_settings={"show_default": True})
@@ -133,15 +152,17 @@ def to_html(path: str | Path, page: str | Path) -> Path:
     metavar="NAME VALUE",
     help="A parameter; repeat for more.",
 )
-@click.option("--html", default=None, type=click.Path(), help="Also write the executed copy as a page.")
-def main(notebook: str, out: str, parameters: tuple[tuple[str, str], ...], html: str | None) -> None:
+@click.option(
+    "--html", "page", default=None, type=click.Path(), help="Also write the executed copy as a page."
+)
+def main(notebook: str, out: str, parameters: tuple[tuple[str, str], ...], page: str | None) -> None:
     """Execute NOTEBOOK with parameters and save the executed copy as OUT."""
     from papermill.exceptions import PapermillExecutionError
 
     try:
         run(notebook, out, dict(parameters))
-        if html:
-            to_html(out, html)
+        if page:
+            to_html(out, page)
     except (ValueError, FileNotFoundError) as error:
         raise click.UsageError(str(error)) from None
     except PapermillExecutionError as error:

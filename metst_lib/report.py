@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from metst_lib import figures
 from metst_lib._files import write_text
 from metst_lib.experiment import Config
 from metst_lib.tables import TITLES
@@ -37,7 +38,7 @@ methods with each other on these data and say nothing about real ones.</p>{% end
 {% for name, body, notes in tables %}<h3>{{ name }}</h3><div class="scroll">{{ body }}</div>
 {% for note in notes %}<p class="note">{{ note }}</p>{% endfor %}{% endfor %}
 <h2>Figures</h2>
-{% for link, name in figures %}<figure><img src="{{ link }}" alt="{{ name }}">
+{% for link, name, text in figures %}<figure><img src="{{ link }}" alt="{{ text }}">
 <figcaption>{{ name }} ({{ title }})</figcaption></figure>{% endfor %}
 </html>
 """,
@@ -61,13 +62,16 @@ def write(config: Config, pages: Sequence[Path]) -> Path:
         notes = [html.escape(line[2:]) for line in rest if line.startswith("- ")]
         frame = pd.read_csv(file.with_suffix(".csv"), dtype=str, keep_default_na=False)
         tables.append((html.escape(caption.strip("*")), frame.to_html(index=False, border=0), notes))
-    figures = [(link(file), file.stem.replace("_", " ")) for file in sorted(config.figures.glob("fig*.png"))]
+    drawn = [
+        (link(file), file.stem.replace("_", " "), html.escape(figures.alt_text(file)))
+        for file in sorted(config.figures.glob("fig*.png"))
+    ]
     notebooks = [(link(page), page.stem.replace("_", " ")) for page in pages]
     content = _PAGE.render(
         title=TITLES[config.dataset],
         synthetic=config.synthetic,
         notebooks=notebooks,
         tables=tables,
-        figures=figures,
+        figures=drawn,
     )
     return write_text(path, content)

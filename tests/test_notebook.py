@@ -1,5 +1,6 @@
 """The notebook runner: parameters checked, types kept, tracebacks kept, parallel runs apart."""
 
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -96,3 +97,22 @@ def test_an_executed_notebook_becomes_a_page(made, tmp_path):
     out = notebook.run(made, tmp_path / "out.ipynb", {"subject": "spNO.9"})
     page = notebook.to_html(out, tmp_path / "page.html").read_text()
     assert "spNO.9" in page and "<html" in page
+
+
+def test_figures_keep_their_text_alternatives_on_the_page(tmp_path):
+    code = """from metst_lib import figures
+figures.class_counts({"negative": 3, "positive": 1})"""
+    cells = [
+        nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(code),
+        nbformat.v4.new_code_cell(code.replace("3", "5")),
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(book, tmp_path / "in.ipynb")
+    out = notebook.run(tmp_path / "in.ipynb", tmp_path / "out.ipynb", {})
+    page = notebook.to_html(out, tmp_path / "page.html").read_text()
+    images = re.findall(r"<img[^>]*data:image/png[^>]*>", page)
+    alternatives = [re.findall(r'alt="([^"]*)"', image) for image in images]
+    assert [len(found) for found in alternatives] == [1, 1]
+    assert "3" in alternatives[0][0] and "5" in alternatives[1][0]
