@@ -27,9 +27,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import softmax
 from tqdm.auto import tqdm
 
-from metst_lib import datasets, faces, flow, frames, metrics, models, rois, spotting, ssm, training
+from metst_lib import datasets, faces, flow, frames, metrics, models, rois, spotting, ssm, training, windows
 from metst_lib._files import atomic, digest, write_json
 from metst_lib.datasets import Dataset
 from metst_lib.events import Event, Video
@@ -256,6 +257,22 @@ def load_data(config: Config) -> Dataset:
 # --- flow -----------------------------------------------------------------------------------------------
 
 
+def landmarks_along(config: Config, video: Video) -> np.ndarray:
+    """Landmarks (T, 68, 2) for figures: those of each window's first frame, kept until the next one.
+
+    A frame without a face has its neighbour's. ValueError where the video has none at all.
+    """
+    points, images = landmarker(config, video), frames.open(video)
+    starts = windows.window_starts(video.n_frames, config.settings.window)
+    found = [(start, points(images[start], start)) for start in starts.tolist()]
+    found = [(start, seen) for start, seen in found if seen is not None]
+    if not found:
+        raise ValueError(f"no face found in {video.subject} {video.name}")
+    points.save()
+    at = np.searchsorted([start for start, _ in found], np.arange(video.n_frames), side="right") - 1
+    return np.stack([seen for _, seen in found])[np.maximum(at, 0)]
+
+
 def flow_path(config: Config, video: Video) -> Path:
     """Where a video's ROI flow lies."""
     return config.flow_folder / f"{video.subject}_{video.name}.npz"
@@ -378,6 +395,14 @@ class Fold:
     fitted: dict[str, Any]
     history: pd.DataFrame
 
+    def probabilities(self, key: Key) -> np.ndarray:
+        """Class probabilities (T, 5) of one video: softmax of its logits."""
+        return softmax(self.logits[key], axis=1)
+
+    def candidates(self, key: Key, p: float = 0.55) -> list[spotting.Candidate]:
+        """Every interval that the score of one video proposes, before result-level synergy."""
+        return spotting.candidates(self.score[key], self.logits[key], self.half_width, p)
+
 
 def folds(config: Config) -> list[str]:
     """The subjects that are left out in turn: those that have an ME."""
@@ -440,25 +465,34 @@ def run_folds(config: Config, subjects: Iterable[str], progress: bool = True) ->
     return done
 
 
-def fit(
-    config: Config, train: list[Video]
-) -> tuple[Callable[[flow.RoiFlow], Any], dict[str, Any], pd.DataFrame]:
-    """Fit the variant on these videos alone: (predict, what was fitted, history by epoch).
+@dataclass(frozen=True)
+class Fit:
+    """A fitted variant: predict(RoiFlow of a video) -> score (T,), logits (T, 5); what was fitted; history.
 
-    predict takes one video's RoiFlow and gives its score (T,) and logits (T, 5).
+    model is the network on the CPU, None where the variant has none.
     """
+
+    predict: Callable[[flow.RoiFlow], tuple[np.ndarray, np.ndarray]]
+    fitted: dict[str, Any]
+    history: pd.DataFrame
+    model: torch.nn.Module | None = None
+
+
+def fit(config: Config, train: Iterable[Video]) -> Fit:
+    """Fit the variant on the flow and micro-expressions of these videos alone."""
+    train = list(train)
     flows = load_flow(config, train)
     truth = {video.key: video.events_of("micro") for video in train if video.key in flows}
     if config.what.network == "flow-magnitude":
         magnitude = training.fit_flow_magnitude(flows, truth)
-        fitted = dataclasses.asdict(magnitude)
-        return functools.partial(training.predict_flow_magnitude, settings=magnitude), fitted, pd.DataFrame()
+        predict = functools.partial(training.predict_flow_magnitude, settings=magnitude)
+        return Fit(predict, dataclasses.asdict(magnitude), pd.DataFrame())
     torch.set_num_threads(1)  # folds run side by side, one thread each
     relabel = models.hard_targets if config.what.network == "WindowClassifier" else None
     make = functools.partial(build, config)
     result = training.fit(make, flows, truth, config.training, config.seed, relabel=relabel)
     predict = functools.partial(training.predict, result.model, stitch=config.stitch)
-    return predict, result.statistics, result.history
+    return Fit(predict, result.statistics, result.history, result.model)
 
 
 def build(config: Config) -> torch.nn.Module:
@@ -472,18 +506,17 @@ def _fit_and_predict(
     config: Config, train: list[Video], test: list[Video], folder: Path, identity: str, subject: str
 ) -> None:
     began = time.perf_counter()
-    predict, fitted, history = fit(config, train)
+    fitting = fit(config, train)
     arrays = {}
     for (_, name), values in load_flow(config, test).items():
-        score, logits = predict(values)
+        score, logits = fitting.predict(values)
         arrays[f"score/{name}"], arrays[f"logits/{name}"] = score, logits
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").unlink(missing_ok=True)  # until it is rewritten, the fold counts as not fitted
     with atomic(folder / "history.csv") as path:
-        history.to_csv(path, index=False)
+        fitting.history.to_csv(path, index=False)
     with atomic(folder / "predictions.npz") as path:
         np.savez_compressed(path, **arrays)
-    network = config.what.network
     write_json(
         folder / "config.json",
         {
@@ -491,8 +524,8 @@ def _fit_and_predict(
             "subject": subject,
             "settings": config.fitting(),
             "inputs": _inputs(config, load_data(config)),
-            "fitted": fitted,
-            "backend": ssm.choose_backend(fitted["device"]) if network in models.NETWORKS else None,
+            "fitted": fitting.fitted,
+            "backend": ssm.choose_backend(fitting.fitted["device"]) if fitting.model else None,
             "git": git_revision(),
             "versions": versions(),
             "machine": {"python": platform.python_version(), "system": platform.platform()},

@@ -181,9 +181,10 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(config):
     train = experiment.load_data(config).videos[1:]
     probe = experiment.load_flow(config, train)[train[0].key]
     score = {
-        seed: experiment.fit(dataclasses.replace(config, seed=seed), train)[0](probe)[0] for seed in (0, 1)
+        seed: experiment.fit(dataclasses.replace(config, seed=seed), train).predict(probe)[0]
+        for seed in (0, 1)
     }
-    again = experiment.fit(config, train)[0](probe)[0]
+    again = experiment.fit(config, train).predict(probe)[0]
     np.testing.assert_array_equal(again, score[0])
     assert not np.array_equal(score[1], score[0])
 
@@ -307,3 +308,13 @@ def test_table_v_has_its_seven_rows_in_order():
         ("18", "METSTPlus", True, False),
         ("18", "METSTPlus", True, True),
     ]
+
+
+def test_landmarks_for_figures_follow_the_face(config):
+    video = experiment.load_data(config).videos[0]
+    points = experiment.landmarks_along(config, video)
+    with np.load(config.data / "synthetic" / "truth" / "spNO.1_a.npz") as truth:
+        distance = np.linalg.norm(points[::15] - truth["landmarks"][::15], axis=-1)
+    assert points.shape == (video.n_frames, 68, 2)
+    assert np.median(distance) < 4
+    np.testing.assert_array_equal(points[15], points[29])
