@@ -159,7 +159,8 @@ class Config:
     def flow_folder(self) -> Path:
         """Where the flow that this experiment reads lies, keyed by its settings."""
         s = self.settings
-        settings = (self.what.roi_set, s.window, s.flow_mode, s.frame_step, self.landmarks.name)
+        marks = self.landmarks.name + "/" * self.landmarks.is_dir()
+        settings = (self.what.roi_set, s.window, s.flow_mode, s.frame_step, marks)
         name = f"roi{self.what.roi_set}-k{s.window}-{s.flow_mode}-{digest(settings)[:6]}"
         return self.data / "flow" / self.dataset / name
 
@@ -228,8 +229,9 @@ def configure(
 ) -> Config:
     """The experiment of these names; empty texts mean the defaults.
 
-    landmarks is dlib's predictor file: by default $METST_LANDMARKS, else the demonstration predictor for
-    the synthetic set and `data/shape_predictor_68_face_landmarks.dat` for the others.
+    landmarks is dlib's predictor file, or a folder with a landmark file of each video (`landmark_file`): by
+    default $METST_LANDMARKS, else the demonstration predictor for the synthetic set and
+    `data/shape_predictor_68_face_landmarks.dat` for the others.
     Raises ValueError for an unknown data set, variant or preset, listing the known ones.
     """
     known = presets_of(dataset)
@@ -240,18 +242,44 @@ def configure(
         raise ValueError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
     root = home(root)
     own = "synthetic/shape_predictor_68_synthetic.dat" if dataset == "synthetic" else faces.PREDICTOR.name
-    predictor = Path(landmarks or os.environ.get("METST_LANDMARKS") or root / "data" / own)
-    return Config(dataset, variant, seed, preset, root, PRESETS[dataset, preset], predictor)
+    marks = Path(os.path.abspath(landmarks or os.environ.get("METST_LANDMARKS") or root / "data" / own))
+    return Config(dataset, variant, seed, preset, root, PRESETS[dataset, preset], marks)
 
 
 @functools.lru_cache(maxsize=4)
-def _load(dataset: str, data: Path, frame_step: int) -> Dataset:
-    return datasets.load(dataset, data, frame_step=frame_step).with_me()
+def _load(dataset: str, data: Path, frame_step: int, ranges: tuple = ()) -> Dataset:
+    options: dict[str, Any] = {}
+    if (
+        ranges
+    ):  # the import read the tables strictly; what lies behind a cache's last window is left out, audited
+        options = {"ranges": {(subject, video): ends for subject, video, *ends in ranges}, "bad_rows": "drop"}
+    return datasets.load(dataset, data, frame_step=frame_step, **options).with_me()
 
 
 def load_data(config: Config) -> Dataset:
-    """The videos that contain an ME, of every subject that has one: the folds and their test videos."""
-    return _load(config.dataset, config.data, config.settings.frame_step)
+    """The videos that contain an ME, of every subject that has one: the folds and their test videos.
+
+    Where the flow is imported from the authors' caches, these say which videos there are and how long they
+    are, and no frames are needed; other regions take the frames where they are there, else the same.
+    """
+    settings = config.dataset, config.data, config.settings.frame_step
+    if ranges := _imported(config):
+        return _load(*settings, ranges)
+    try:
+        return _load(*settings)
+    except FileNotFoundError:
+        if ranges := _imported(dataclasses.replace(config, variant="me-tst")):
+            return _load(*settings, ranges)
+        raise
+
+
+def _imported(config: Config) -> tuple:
+    """(subject, video, first, last frame number) of each video whose flow is imported; () where none is."""
+    try:
+        imported = flow_report(config).get("imported", {})
+    except FileNotFoundError:
+        return ()
+    return tuple(map(tuple, imported.get("ranges", ())))
 
 
 # --- flow -----------------------------------------------------------------------------------------------
@@ -278,8 +306,36 @@ def flow_path(config: Config, video: Video) -> Path:
     return config.flow_folder / f"{video.subject}_{video.name}.npz"
 
 
-def landmarker(config: Config, video: Video) -> faces.CachedLandmarker:
-    """The predictor of this experiment, its landmarks of this video cached under `data/landmarks/`."""
+def landmark_file(config: Config, video: Video) -> Path:
+    """A video's file in the folder of landmarks: `<subject>_<video>.npz` of ours, or `.csv` of OpenFace.
+
+    It has one row for every frame of the video, before frame_step. FileNotFoundError naming what is missing.
+    """
+    paths = [config.landmarks / f"{video.subject}_{video.name}{suffix}" for suffix in (".npz", ".csv")]
+    for path in paths:
+        if path.is_file():
+            return path
+    raise FileNotFoundError(
+        f"no landmarks of video {video.subject} {video.name}: looked for {paths[0]} and {paths[1].name}"
+    )
+
+
+def landmarker(config: Config, video: Video) -> faces.CachedLandmarker | faces.PrecomputedLandmarks:
+    """Where the face is in a video: its landmark file where config.landmarks is a folder, else by predictor.
+
+    What the predictor finds is cached under `data/landmarks/`. ValueError where a landmark file has another
+    number of frames than the video.
+    """
+    if config.landmarks.is_dir():
+        path, step = landmark_file(config, video), config.settings.frame_step
+        points = faces.read_landmarks(path, step)
+        if len(points) != video.n_frames:
+            kept = f", every {step}th kept" if step > 1 else ""
+            raise ValueError(
+                f"{path}: landmarks of {len(points)} frames{kept}, but video {video.subject} {video.name} "
+                f"has {video.n_frames}; a row is wanted for every frame, with or without a face"
+            )
+        return points
     name = f"{video.subject}_{video.name}.npz"
     cache = config.data / "landmarks" / config.dataset / config.landmarks.stem / name
     return faces.CachedLandmarker(_dlib(config.landmarks), cache)
@@ -295,9 +351,18 @@ def prepare(config: Config, jobs: int = 2, progress: bool = True) -> dict[str, A
 
     The report (`complete.json` beside the flow, written last) holds each video's hash, its flagged windows
     and replaced frames, and under "failed" the videos that gave none, with the reason. Videos whose flow is
-    there and whose inputs have not changed are skipped.
+    there and whose inputs have not changed are skipped. Flow imported from the authors' caches is left as it
+    is, and its report returned.
     """
+    if _imported(config):
+        return flow_report(config)
     data = load_data(config)
+    if all(video.source is None for video in data.videos):
+        raise FileNotFoundError(
+            f"no frames of {config.dataset}: the authors' caches hold the flow of 5 regions, and "
+            f"{config.variant} reads {len(rois.roi_set(config.what.roi_set))}"
+        )
+    files = {v.key: landmark_file(config, v) for v in data.videos} if config.landmarks.is_dir() else {}
     known = _sha(config.landmarks) if config.landmarks.is_file() else None
     rendered = (config.data / config.dataset / "complete.json").read_text() if config.synthetic else ""
     report: dict[str, Any] = {"predictor": known, "videos": {}, "failed": {}}
@@ -305,7 +370,8 @@ def prepare(config: Config, jobs: int = 2, progress: bool = True) -> dict[str, A
         data.videos, desc=f"flow of {config.dataset}", unit="video", disable=None if progress else True
     ):
         name, path = f"{video.subject} {video.name}", flow_path(config, video)
-        inputs = digest(known, rendered, video.n_frames, video.fps, _source(video))
+        marks = _sha(files[video.key]) if files else known
+        inputs = digest(marks, rendered, video.n_frames, video.fps, _source(video))
         try:
             if not _is_current(path, inputs):
                 _extract(config, video, path, inputs, jobs)

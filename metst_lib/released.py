@@ -2,19 +2,23 @@
 
 Both come as pickles, and a pickle can run any code when it is loaded. Weights are therefore read with
 torch's weights-only loader, caches by an unpickler that knows numpy arrays and plain containers and refuses
-everything else by name before anything runs.
+everything else by name before anything runs. `import_cache` turns caches into flow files of ours, so that the
+networks train and run on them without any video.
 
 In the released network (github.com/zizheng-guo/ME-TST) one branch feeds both heads; a second branch and a
 second norm per block are stored but never used. `load_weights` checks all of them and keeps what is used.
 
-Glossary: W windows of a video, k frames of a window, 10 channels: x and y of five regions.
+Glossary: W windows of a video, k frames of a window, T frames of a video, 10 channels: x and y of five
+regions.
 """
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +26,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metst_lib import datasets
+from metst_lib._files import write_json
+from metst_lib.flow import RoiFlow
 from metst_lib.models import METST
+from metst_lib.windows import window_starts
 
 DIM, DEPTH, D_STATE, CHANNELS = 64, 12, 64, 10
 """Sizes of the released network."""
+CACHED = ("sammlv", "casme3")
+"""The data sets whose flow the authors released."""
+FIRST = 1
+"""Number of the frame that the released code takes as the first of a video, in both sets. CAS(ME)³'s videos
+begin later (at jpg 8, 6, 2, …); there it repeats the first jpg in place of those before it."""
 
 
 def load_weights(path: str | Path) -> METST:
@@ -123,6 +136,104 @@ def load_cache(path: str | Path) -> list[np.ndarray]:
         raise ValueError(f"{path} holds windows of different lengths: {', '.join(map(str, lengths))} frames")
     k = lengths[0] if lengths else 0
     return [video if len(video) else np.empty((0, CHANNELS, k), np.float32) for video in videos]
+
+
+def import_cache(
+    name: str,
+    files: Sequence[str | Path],
+    data: str | Path,
+    folder: str | Path,
+    *,
+    window: int,
+    frame_step: int,
+) -> dict[str, Any]:
+    """The authors' caches of a data set as flow files in `folder`; returns the report it writes there, last.
+
+    Args:
+        name: "sammlv" (one file) or "casme3" (five, in their order).
+        files: the pickles. Together they hold the videos with a micro-expression that the released code can
+            place (462 of 463 in CAS(ME)³), by natural order of subject and name.
+        data: the folder with `<name>/`, where the owners' tables lie. No frames are needed.
+        folder: where the flow goes, one .npz a video and `complete.json`.
+        window: k. frame_step: every how many-th frame was taken.
+
+    The order of the channels is ours already. A cache does not say how long its videos are: T is taken as
+    the (W + 1)·k/2 frames that the windows cover; up to k/2 − 1 more were in the video. Nor does it say which
+    windows took their face from another frame: no window is flagged. The report has, under "imported", the
+    files' hashes and under "ranges" the frame numbers of each video, as `datasets.load` takes them.
+
+    Raises FileNotFoundError and ValueError as `load_cache` and `datasets.read_annotations`; ValueError with
+    both numbers where videos, windows or their frames do not fit the tables, and where the folder holds flow
+    that was made from frames. Nothing is written then.
+    """
+    if name not in CACHED:
+        raise ValueError(f"the authors released no cache of {name!r}; there are those of {', '.join(CACHED)}")
+    if not files:
+        raise ValueError("no cache to import: no file is named")
+    paths, folder = [Path(file) for file in files], Path(folder)
+    ends = _last_micro_frames(name, Path(data) / name)
+    videos = [video for path in paths for video in load_cache(path)]
+    if len(videos) != len(ends):
+        raise ValueError(
+            f"{', '.join(path.name for path in paths)}: {len(videos)} videos, but the tables of {name} have "
+            f"{len(ends)} with a micro-expression. Nothing was imported"
+        )
+    _refuse_own_flow(folder)
+    fps = datasets.reader_of(name).FPS / frame_step
+    flows = {}
+    for (key, end), values in zip(ends.items(), videos, strict=True):
+        _check_windows(f"{name}, video {' '.join(key)}", values, end, window, frame_step)
+        n_frames = (len(values) + 1) * (window // 2)
+        starts = window_starts(n_frames, window)
+        flows[key] = RoiFlow(values, starts, np.zeros(len(starts), bool), n_frames, fps)
+    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    report: dict[str, Any] = {"predictor": None, "videos": {}, "failed": {}}
+    (folder / "complete.json").unlink(missing_ok=True)
+    for (subject, video), flow in flows.items():
+        path = flow.save(folder / f"{subject}_{video}.npz", imported=list(hashes))
+        report["videos"][f"{subject} {video}"] = {
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "windows": len(flow.starts),
+            "flagged": 0,
+            "replaced": 0,
+        }
+    ranges = [[*key, FIRST, FIRST - 1 + frame_step * flow.n_frames] for key, flow in flows.items()]
+    report["imported"] = {"files": hashes, "ranges": ranges}
+    write_json(folder / "complete.json", report)
+    return report
+
+
+def _last_micro_frames(name: str, folder: Path) -> dict[tuple[str, str], int]:
+    """(subject, video) -> number of the last frame of its micro-expressions, in the caches' order."""
+    tables = datasets.find_tables(name, folder)
+    annotations, _ = datasets.read_annotations(name, *tables, as_released=True)
+    micro = annotations[annotations["kind"] == "micro"]
+    ends = micro.groupby(["subject", "video"])["offset"].max().astype(int).to_dict()
+    return {key: ends[key] for key in sorted(ends, key=lambda key: tuple(map(datasets.natural_key, key)))}
+
+
+def _check_windows(where: str, values: np.ndarray, end: int, window: int, frame_step: int) -> None:
+    """ValueError where a video's windows are not of k frames or do not reach its last micro-expression."""
+    half, index = window // 2, (end - FIRST) // frame_step
+    if len(values) and values.shape[2] != window:
+        raise ValueError(
+            f"{where}: windows of {values.shape[2]} frames, not of {window}. Nothing was imported"
+        )
+    least = max(1, index // half - 1)  # a video of n frames has n // (k/2) − 1 windows
+    if len(values) < least:
+        raise ValueError(
+            f"{where}: {len(values)} windows of {window} frames, but a micro-expression ends at frame {end}, "
+            f"which takes at least {least}. Nothing was imported; are the files in the authors' order?"
+        )
+
+
+def _refuse_own_flow(folder: Path) -> None:
+    for path in sorted(folder.glob("*.npz")):
+        if "imported" not in RoiFlow.load(path).settings:
+            raise ValueError(
+                f"{folder} holds flow that was made from frames, first {path.name}: move or delete it before "
+                "you import a cache. Nothing was imported"
+            )
 
 
 def _windows(path: Path, index: int, video: Any) -> np.ndarray:
