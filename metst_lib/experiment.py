@@ -249,9 +249,7 @@ def configure(
 @functools.lru_cache(maxsize=4)
 def _load(dataset: str, data: Path, frame_step: int, ranges: tuple = ()) -> Dataset:
     options: dict[str, Any] = {}
-    if (
-        ranges
-    ):  # the import read the tables strictly; what lies behind a cache's last window is left out, audited
+    if ranges:  # what lies behind a cache's last window is left out, audited
         options = {"ranges": {(subject, video): ends for subject, video, *ends in ranges}, "bad_rows": "drop"}
     return datasets.load(dataset, data, frame_step=frame_step, **options).with_me()
 

@@ -35,8 +35,8 @@ LEFT_EYE, RIGHT_EYE = 39, 42  # inner corners
 _WHERE = (
     f"Wanted: dlib's 68-point shape predictor, shape_predictor_68_face_landmarks.dat. It is on dlib's model "
     f"pages, https://github.com/davisking/dlib-models and http://dlib.net/files/ (not for commercial use: "
-    f"the licence of its training data excludes that). Unpack it and put it at {PREDICTOR}, or give its path, "
-    f"or that of a folder with a landmark file for each video, as the `landmarks` setting."
+    f"the licence of its training data excludes that). Unpack it and put it at {PREDICTOR}, or give its "
+    f"path, or that of a folder with a landmark file for each video, as the `landmarks` setting."
 )
 
 
@@ -121,7 +121,7 @@ class PrecomputedLandmarks:
         return points if np.isfinite(points).all() else None
 
     def save(self, path: str | Path | None = None) -> Path | None:
-        """Write a .npz that `read_landmarks` reads; nothing where no path is given, as there is nothing new."""
+        """Write a .npz that `read_landmarks` reads; without a path nothing, since nothing is new."""
         if path is None:
             return None
         with atomic(path) as temporary, open(temporary, "wb") as file:
