@@ -14,6 +14,7 @@ from matplotlib.text import Text
 
 from metst_lib import figures, rois
 from metst_lib.events import CLASSES, EMOTIONS, Event, Video
+from metst_lib.spotting import Candidate
 
 FPS = 30
 FRAMES = 150
@@ -25,6 +26,10 @@ MES = (
 DISTRACTORS = (Event(50, 75, kind="macro"), Event(38, 44, kind="blink"), Event(100, 105, kind="blink"))
 VIDEO = Video("spNO.1", "a", FPS, FRAMES, MES + DISTRACTORS)
 BARE = Video("spNO.2", "b", FPS, FRAMES, ())
+CANDIDATES = [
+    Candidate(36, 31, 41, 0.9, "negative", "negative"),
+    Candidate(62, 57, 67, 0.7, "neutral", "others"),
+]
 PREDICTED = [Event(31, 42, 36, "negative"), Event(55, 66, 60, "positive")]
 REGIONS = ["left brow", "mouth"]
 
@@ -94,6 +99,7 @@ def everything(landmarks, moving, output):
         "scan": figures.scan(np.ones(10), np.ones((10, 4)), np.ones(10), FPS),
         "five_intervals": figures.five_intervals(PREDICTED, MES, [(0, 0, 11 / 13)], FPS),
         "confusion": figures.confusion({"ME-TST": (np.eye(4, dtype=int), EMOTIONS)}),
+        "score_to_events": figures.score_to_events(score, CANDIDATES, 5, FPS, truth=MES),
         "one_video": figures.one_video(VIDEO, score, probabilities, PREDICTED, 0.5, landmarks=moving),
         "two_variants": figures.two_variants(
             VIDEO,
@@ -461,6 +467,21 @@ def test_training_curves_draw_every_loss_and_the_mean_over_folds():
     assert list(mean.get_ydata()) == [2, 1]
 
 
+def test_score_to_events_draws_the_smoothed_score_its_threshold_and_what_is_dropped():
+    score = np.zeros(60)
+    score[30:34] = 1
+    figure = figures.score_to_events(score, CANDIDATES[:1], 2, FPS)
+    raw, smoothed, mean, level, peaks = (line.get_ydata() for line in figure.axes[0].lines)
+    assert raw.max() == smoothed.max() == 1 and np.sum(smoothed > 0) == 7  # 4 ones seen through 4 frames
+    assert mean[0] == pytest.approx(4 / 60)
+    assert level[0] == pytest.approx(4 / 60 + 0.55 * 56 / 60)
+    assert peaks.tolist() == [0.9]
+    figure = figures.score_to_events(score, CANDIDATES, 2, FPS)
+    kept, dropped = (patch.get_facecolor() for patch in figure.axes[1].patches)
+    assert kept[:3] == to_rgb(figures.PALETTE["negative"]) and dropped[:3] == to_rgb("white")
+    assert "2 peaks above it, of which 1 dropped" in figures.alt_text(figure)
+
+
 def test_without_an_epoch_the_training_curves_say_so():
     for history in (pd.DataFrame(), {"epoch": [], "loss": [], "lr": []}):
         figure = figures.training_curves(history)
@@ -624,8 +645,6 @@ def test_a_stage_without_a_place_is_named():
 
 
 def test_synergy_counts_match_before_dropping():
-    from metst_lib.spotting import Candidate
-
     candidates = {
         "a": [
             Candidate(35, 30, 41, 0.9, "negative", "negative"),  # true, kept
@@ -663,6 +682,7 @@ def test_figures_of_nothing_are_drawn_without_error(output, landmarks):
         figures.confusion({}),
         figures.five_intervals([], [], [], FPS),
         figures.five_intervals([], MES, [], FPS),
+        figures.score_to_events(0 * score, [], 5, FPS),
         figures.one_video(BARE, score, probabilities, []),
         figures.one_video(
             BARE, 0 * score, probabilities, [], landmarks=np.repeat(landmarks[None], FRAMES, 0)

@@ -9,7 +9,7 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 | data.py | durations, class_counts, timeline, blink_rates, event_strip |
 | faces.py | landmarks_on_canvas, regions_on_canvas, flow_of_event, alignment_on_off, blink_beside_me |
 | training.py | training_curves, discretisation, scan, five_intervals |
-| results.py | confusion (Fig. 5), one_video (6), two_variants (7), key_regions (8) |
+| results.py | score_to_events, confusion (Fig. 5), one_video (6), two_variants (7), key_regions (8) |
 | schematics.py | state_transition (Fig. 1), window_against_video (2), result_synergy (4) |
 | architecture.py | architecture (Fig. 3) |
 | ablation.py | forest, sensitivity |
@@ -42,7 +42,15 @@ from metst_lib.figures.faces import (
     landmarks_on_canvas,
     regions_on_canvas,
 )
-from metst_lib.figures.results import EventView, Output, confusion, key_regions, one_video, two_variants
+from metst_lib.figures.results import (
+    EventView,
+    Output,
+    confusion,
+    key_regions,
+    one_video,
+    score_to_events,
+    two_variants,
+)
 from metst_lib.figures.schematics import (
     Synergy,
     result_synergy,
@@ -87,6 +95,7 @@ __all__ = [
     "result_synergy",
     "save",
     "scan",
+    "score_to_events",
     "sensitivity",
     "stamp",
     "state_transition",

@@ -1,4 +1,4 @@
-"""Figures of results: confusion matrices (Fig. 5), one video (6), two variants (7), key regions (8).
+"""Figures of results: from score to events, confusion (Fig. 5), one video (6), two variants (7), regions (8).
 
 A true interval is a blue band behind curves and a filled bar in a lane; a prediction is a filled bar where it
 meets a true one with IoU of at least 0.5, a hollow bar where it does not.
@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from metst_lib import spotting
 from metst_lib.events import CLASSES, EMOTIONS, Event, Video
 from metst_lib.figures._style import (
     FULL,
@@ -29,6 +30,7 @@ from metst_lib.figures._style import (
     canvas,
     describe,
     emotion_lines,
+    emotion_patches,
     hits,
     legend_below,
     plural,
@@ -38,6 +40,7 @@ from metst_lib.figures._style import (
     unit_axis,
 )
 from metst_lib.figures.faces import draw_landmarks
+from metst_lib.spotting import Candidate
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,62 @@ def confusion(confusions: Mapping[str, tuple[np.ndarray, Sequence[str]]]) -> Dra
         figure,
         "Confusion matrices of micro-expression recognition, rows true, columns predicted.",
         *sentences,
+    )
+
+
+@themed
+def score_to_events(
+    score: np.ndarray,
+    candidates: Sequence[Candidate],
+    half_width: int,
+    fps: float,
+    p: float = 0.55,
+    truth: Sequence[Event] = (),
+) -> Drawing:
+    """From a score to events: raw and smoothed score, mean, threshold, peaks, and the interval of each.
+
+    score (T,), not yet smoothed; candidates: what `spotting.candidates` makes of it; half_width: k_p in
+    frames; truth: events to shade. Intervals dropped by result-level synergy are hollow.
+    """
+    time, smoothed = np.arange(len(score)) / fps, spotting.smooth(score, half_width)
+    level = spotting.threshold(smoothed, p)
+    figure = canvas(FULL, 3.6)
+    ax, lane = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    shade(ax, truth, fps)
+    raw = ax.plot(time, score, color="#999999", lw=0.8, label="score")
+    line = ax.plot(time, smoothed, color=INK, lw=1.4, label=f"mean over {2 * half_width} frames")
+    mean = ax.axhline(smoothed.mean(), color=INK, ls=":", lw=1, label="mean of the video")
+    high = ax.axhline(level, color=INK, ls="--", lw=1, label=f"threshold, p = {p:g}")
+    at, heights = [c.peak / fps for c in candidates], [c.height for c in candidates]
+    peaks = ax.plot(at, heights, ls="", marker="v", ms=6, mfc="w", mec=INK, label="peak")
+    ax.set_ylabel("spotting score")
+    for candidate in candidates:
+        event = Event(candidate.onset, candidate.offset) if candidate.dropped else candidate.event()
+        bar(lane, event, 0, fps, hollow=candidate.dropped)
+    lane.set_yticks([0], ["peak ± k_p"])
+    lane.set_ylim(0.6, -0.6)
+    lane.grid(axis="y", visible=False)
+    lane.set_xlim(0, len(score) / fps)
+    lane.set_xlabel("time in the video (s)")
+    kept = {c.vote for c in candidates if not c.dropped}
+    handles = [
+        *raw,
+        *line,
+        mean,
+        high,
+        *peaks,
+        *shade_handles(truth),
+        *emotion_patches(e for e in EMOTIONS if e in kept),
+    ]
+    dropped = sum(c.dropped for c in candidates)
+    if dropped:
+        handles.append(Patch(facecolor="white", edgecolor=INK, lw=1.4, label="dropped: vote is neutral"))
+    legend_below(figure, handles, 5)
+    return describe(
+        figure,
+        f"A spotting score over {len(score) / fps:.1f} s, raw and smoothed over {2 * half_width} frames:",
+        f"mean {smoothed.mean():.3g}, highest {smoothed.max():.3g}, threshold {level:.3g}.",
+        f"{plural(len(candidates), 'peak')} above it, of which {dropped} dropped: the vote is neutral.",
     )
 
 
