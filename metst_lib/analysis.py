@@ -1,0 +1,188 @@
+"""What finished runs can be asked after training: other settings, fates of candidates, false positives.
+
+Paper, Sec. III-C and Fig. 4 (what result-level synergy drops), Sec. IV-F (ablation). Nothing here trains: a
+run's stored scores and logits are turned into events again, and these are looked at one by one.
+
+Glossary: T frames of a video; k_p half the mean length of a micro-expression (ME), in frames; p height of
+the peak threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from metst_lib import experiment, metrics, spotting
+from metst_lib.events import Event, Video
+
+Key = tuple[str, str]
+
+CAUSES = ("micro-expression", "macro-expression", "blink", "head motion", "nothing known")
+"""What can lie under a false positive, the first that applies; see `cause`."""
+FASTEST = 0.1
+"""Head motion counts where the head moves further than in all but this share of a video's intervals."""
+
+
+# --- the same predictions, other settings ---------------------------------------------------------------
+
+
+def candidates(run: experiment.Run) -> dict[Key, list[spotting.Candidate]]:
+    """Every interval that the spotting scores of a run propose, by video, with the recogniser's vote."""
+    return {
+        key: spotting.candidates(score, fold.logits[key], fold.half_width, run.config.p)
+        for fold in run.folds.values()
+        for key, score in fold.score.items()
+    }
+
+
+def rescore(
+    run: experiment.Run,
+    p: float | None = None,
+    half_width: int | None = None,
+    result_synergy: bool | None = None,
+    scorer: str = "strict",
+) -> metrics.Scores:
+    """Scores of a run with other settings of peak detection; None keeps the run's own, k_p that of each fold.
+
+    The networks stay as they are. A value chosen by these scores was chosen on the test subjects.
+    """
+    synergy = run.config.what.result_synergy if result_synergy is None else result_synergy
+    predicted: dict[Key, list[Event]] = {key: [] for key in run.truth}
+    for fold in run.folds.values():
+        for key, score in fold.score.items():
+            predicted[key] = spotting.find_events(
+                score,
+                fold.logits[key],
+                fold.half_width if half_width is None else half_width,
+                run.config.p if p is None else p,
+                synergy,
+            )
+    return metrics.evaluate(predicted, run.truth, scorer)
+
+
+def finished_seeds(config: experiment.Config, variants: Sequence[str]) -> list[int]:
+    """The seeds of which every fold of every one of these variants is there."""
+    variants = [experiment.configure(config.dataset, v, 0, config.preset, config.root) for v in variants]
+    found = [{path.name for path in v.run_folder.parent.glob("seed*")} for v in variants]
+    seeds = sorted(int(name.removeprefix("seed")) for name in set.intersection(*found))
+    return [
+        seed
+        for seed in seeds
+        if all(
+            (v.run_folder.with_name(f"seed{seed}") / subject / "metrics.json").is_file()
+            for v in variants
+            for subject in experiment.folds(config)
+        )
+    ]
+
+
+# --- candidates, one by one -----------------------------------------------------------------------------
+
+
+def candidate_table(run: experiment.Run) -> pd.DataFrame:
+    """One row for each candidate: where, its votes, whether dropped, and the true ME it meets, if any.
+
+    Columns subject, video, onset, offset, height, vote (of five classes), emotion (of four), dropped, true
+    (it meets an ME, matched before anything is dropped), truth (that ME's emotion, else "").
+    """
+    rows = []
+    for key, found in candidates(run).items():
+        events = [candidate.event(result_synergy=False) for candidate in found]
+        met = {i: run.truth[key][j] for i, j, _ in metrics.match_events(events, run.truth[key])}
+        rows += [
+            (*key, c.onset, c.offset, c.height, c.vote, c.emotion, c.dropped, i in met, _emotion(met.get(i)))
+            for i, c in enumerate(found)
+        ]
+    columns = "subject video onset offset height vote emotion dropped true truth".split()
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _emotion(event: Event | None) -> str:
+    return (event.emotion or "") if event else ""
+
+
+# --- false positives ------------------------------------------------------------------------------------
+
+
+def cause(interval: Event, video: Video, moving: np.ndarray | None = None) -> str:
+    """What lies under an interval, the first of `CAUSES` that shares a frame with it.
+
+    A micro-expression here is one that the interval touches without matching it. moving (T,): frames from
+    which on the head moves much (`head_moves`); without it head motion is not known.
+    """
+    there = {
+        event.kind
+        for event in video.events
+        if event.onset <= interval.offset and event.offset >= interval.onset
+    }
+    for name, kind in zip(CAUSES, ("micro", "macro", "blink"), strict=False):
+        if kind in there:
+            return name
+    return "head motion" if moving is not None and moving[interval.onset] else "nothing known"
+
+
+def head_moves(head: np.ndarray, length: int, share: float = FASTEST) -> np.ndarray:
+    """Which intervals of that many frames see the head move most: (T,) by their first frame.
+
+    head (T, 2): where the head is, in pixels. An interval's motion is the diagonal of the box that holds the
+    head's path; the `share` of all intervals with the largest ones count. The last length − 1 frames, from
+    which no whole interval starts, take the value of the last that has one.
+    """
+    paths = np.lib.stride_tricks.sliding_window_view(np.asarray(head, dtype=float), length, axis=0)
+    motion = np.hypot(*np.ptp(paths, axis=2).T)
+    moves = motion > np.quantile(motion, 1 - share)
+    return np.pad(moves, (0, len(head) - len(moves)), mode="edge")
+
+
+def true_heads(config: experiment.Config, videos: Sequence[Video]) -> dict[Key, np.ndarray]:
+    """The head's rendered position (T, 2) in px of the face crop; empty for recorded data: not known there.
+
+    What the cached flow took for the head's motion is subtracted from it and not kept.
+    """
+    if not config.synthetic:
+        return {}
+    found = {}
+    for video in videos:
+        with np.load(config.data / "synthetic" / "truth" / f"{video.subject}_{video.name}.npz") as truth:
+            found[video.key] = truth["head"]
+    return found
+
+
+def false_positives(
+    run: experiment.Run, videos: Sequence[Video], heads: Mapping[Key, np.ndarray] | None = None
+) -> pd.DataFrame:
+    """One row for each false positive: subject, video, onset, offset, emotion, cause.
+
+    heads: as `true_heads`. With several variants the predictions of each are looked at alone.
+    """
+    hit = {(match.video, match.prediction) for match in metrics.evaluate(run.predicted, run.truth).matches}
+    rows = []
+    for video in videos:
+        for i, event in enumerate(run.predicted.get(video.key, [])):
+            if (video.key, i) not in hit:
+                why = cause(event, video, _moving(video, event.length, heads))
+                rows.append((*video.key, event.onset, event.offset, event.emotion, why))
+    columns = ["subject", "video", "onset", "offset", "emotion", "cause"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def by_chance(
+    found: pd.DataFrame, videos: Sequence[Video], heads: Mapping[Key, np.ndarray] | None = None
+) -> pd.Series:
+    """How many of these intervals would have each cause if each lay anywhere in its video by chance."""
+    expected = pd.Series(0.0, index=list(CAUSES))
+    by_key = {video.key: video for video in videos}
+    for (subject, name, length), count in (
+        found.groupby(["subject", "video", found.offset - found.onset + 1]).size().items()
+    ):
+        video = by_key[subject, name]
+        moving = _moving(video, length, heads)
+        places = [cause(Event(i, i + length - 1), video, moving) for i in range(video.n_frames - length + 1)]
+        expected += count * pd.Series(places).value_counts(normalize=True).reindex(CAUSES, fill_value=0)
+    return expected
+
+
+def _moving(video: Video, length: int, heads: Mapping[Key, np.ndarray] | None) -> np.ndarray | None:
+    return head_moves(heads[video.key], length) if heads else None

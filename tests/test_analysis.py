@@ -1,0 +1,162 @@
+"""Runs asked after training: candidates with their fate, false positives with their cause, other settings."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from metst_lib import analysis, experiment, metrics
+from metst_lib.events import CLASSES, Event, Video
+
+SURPRISE, NEUTRAL = CLASSES.index("surprise"), CLASSES.index("neutral")
+KEY = ("s1", "a")
+
+
+def logits(classes):
+    return np.eye(5)[classes] * 4.0
+
+
+@pytest.fixture
+def run():
+    """One video of 200 frames: a score with three equal bumps, about frames 40, 100 and 160.
+
+    The first two are MEs; the recogniser calls the first surprise, the other two neutral.
+    """
+    score, classes = np.zeros(200), np.full(200, NEUTRAL)
+    for middle in (40, 100, 160):
+        score[middle - 5 : middle + 5] = 1.0
+    classes[30:50] = SURPRISE
+    truth = [Event(35, 45, emotion="surprise"), Event(95, 105, emotion="negative")]
+    config = experiment.configure("synthetic", "me-tst-plus")
+    predicted = {KEY: [Event(35, 45, emotion="surprise")]}
+    scores = metrics.evaluate(predicted, {KEY: truth})
+    fold = experiment.Fold(
+        "s1", predicted, {KEY: truth}, {KEY: score}, {KEY: logits(classes)}, 5, scores, {}, pd.DataFrame()
+    )
+    return experiment.Run(config, {"s1": fold}, [])
+
+
+def test_candidates_meet_the_truth_before_any_is_dropped(run):
+    table = analysis.candidate_table(run)
+    assert table.vote.tolist() == ["surprise", "neutral", "neutral"]
+    assert table.dropped.tolist() == [False, True, True]
+    assert table.true.tolist() == [True, True, False]
+    assert table.truth.tolist() == ["surprise", "negative", ""]
+    assert (table.subject == "s1").all() and (table.offset - table.onset == 10).all()
+
+
+def test_rescore_with_nothing_changed_gives_the_runs_own_scores(tiny_root):
+    config = experiment.configure(variant="flow-magnitude", root=tiny_root)
+    experiment.run_folds(config, experiment.folds(config), progress=False)
+    stored = experiment.read_run(config)
+    assert analysis.rescore(stored).to_dict() == stored.scores().to_dict()
+    assert analysis.rescore(stored, p=0.99).to_dict() != stored.scores().to_dict()
+
+
+def test_rescore_takes_other_settings(run):
+    assert analysis.rescore(run).spotting == metrics.Counts(1, 0, 1)
+    assert analysis.rescore(run, result_synergy=False).spotting == metrics.Counts(2, 1, 0)
+    # intervals of 41 frames meet the true 11 with an IoU of 11/41
+    assert analysis.rescore(run, half_width=20).spotting.tp == 0
+    assert analysis.rescore(run, scorer="megc2024").scorer == "megc2024"
+
+
+def test_a_video_without_scores_still_counts_its_misses(run):
+    run.folds["s1"].truth["s1", "b"] = [Event(3, 9, emotion="others")]
+    assert analysis.rescore(run).spotting.fn == 2
+
+
+# --- seeds ----------------------------------------------------------------------------------------------
+
+
+def test_finished_seeds_have_every_fold_of_every_variant(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "folds", lambda config: ["s1", "s2"])
+
+    def finish(variant, seed, *subjects):
+        for subject in subjects:
+            folder = experiment.configure("synthetic", variant, seed, root=tmp_path).run_folder / subject
+            folder.mkdir(parents=True)
+            (folder / "metrics.json").touch()
+
+    for seed in (0, 2, 10):
+        finish("me-tst", seed, "s1", "s2")
+    finish("me-tst-plus", 0, "s1", "s2")
+    finish("me-tst-plus", 2, "s1")
+    finish("me-tst-plus", 10, "s1", "s2")
+    config = experiment.configure(root=tmp_path)
+    assert analysis.finished_seeds(config, ["me-tst"]) == [0, 2, 10]
+    assert analysis.finished_seeds(config, ["me-tst", "me-tst-plus"]) == [0, 10]
+    assert analysis.finished_seeds(config, ["me-tst", "transformer"]) == []
+
+
+# --- causes ---------------------------------------------------------------------------------------------
+
+VIDEO = Video(
+    *KEY,
+    fps=30,
+    n_frames=100,
+    events=(
+        Event(10, 19, emotion="negative"),
+        Event(40, 59, kind="macro"),
+        Event(55, 62, kind="blink"),
+        Event(80, 84, kind="blink"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected"),
+    [
+        (Event(19, 25), "micro-expression"),
+        (Event(20, 26), "nothing known"),
+        (Event(33, 40), "macro-expression"),
+        (Event(56, 64), "macro-expression"),  # the blink lies there too: the first cause counts
+        (Event(60, 66), "blink"),
+        (Event(84, 90), "blink"),
+        (Event(70, 75), "head motion"),
+    ],
+)
+def test_the_first_cause_that_shares_a_frame_counts(interval, expected):
+    moving = np.zeros(100, bool)
+    moving[70] = True
+    assert analysis.cause(interval, VIDEO, moving) == expected
+
+
+def test_head_motion_is_not_guessed_where_it_is_not_known():
+    assert analysis.cause(Event(70, 75), VIDEO) == "nothing known"
+
+
+def test_the_head_moves_where_its_path_is_longest():
+    head = np.zeros((100, 2))
+    head[50:, 0], head[50:, 1] = 3.0, 4.0  # one jump of 5 px between frames 49 and 50
+    moves = analysis.head_moves(head, length=11, share=0.2)
+    assert np.flatnonzero(moves).tolist() == list(range(40, 50))  # the eleven frames hold both 49 and 50
+    assert len(moves) == 100
+
+
+def test_false_positives_are_the_predictions_that_met_nothing():
+    config = experiment.configure("synthetic", "me-tst-plus")
+    found = [Event(10, 19), Event(41, 51), Event(85, 95)]
+    predicted, truth = {KEY: found}, {KEY: VIDEO.events_of("micro")}
+    scores = metrics.evaluate(predicted, truth)
+    fold = experiment.Fold("s1", predicted, truth, {}, {}, 5, scores, {}, pd.DataFrame())
+    table = analysis.false_positives(experiment.Run(config, {"s1": fold}, []), [VIDEO])
+    assert table.onset.tolist() == [41, 85]
+    assert table.cause.tolist() == ["macro-expression", "nothing known"]
+
+
+def test_chance_counts_the_places_where_an_interval_could_lie():
+    found = pd.DataFrame({"subject": "s1", "video": "a", "onset": [0, 3], "offset": [9, 12]})
+    expected = analysis.by_chance(found, [VIDEO])
+    # 91 places for 10 frames: an onset of 1…19 touches the ME, 31…59 the macro-expression,
+    # 60…62 the first blink alone, 71…84 the second; all others nothing
+    share = np.array([19, 29, 3 + 14, 0, 91 - 19 - 29 - 17]) / 91
+    assert expected.to_numpy() == pytest.approx(2 * share)
+    assert expected.sum() == pytest.approx(len(found))
+
+
+def test_heads_are_known_where_they_were_rendered(tiny_root):
+    config = experiment.configure(root=tiny_root)
+    videos = experiment.load_data(config).videos
+    heads = analysis.true_heads(config, videos)
+    assert {key: head.shape for key, head in heads.items()} == {v.key: (v.n_frames, 2) for v in videos}
+    assert analysis.true_heads(experiment.configure("casme3", root=tiny_root), videos) == {}
