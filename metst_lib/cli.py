@@ -16,6 +16,8 @@ class _Plain(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort):  # RuntimeErrors too: --help ends by one
+            raise
         except (ValueError, FileNotFoundError, RuntimeError) as error:
             raise click.ClickException(str(error)) from error
 
@@ -29,7 +31,7 @@ def _print(table: pd.DataFrame) -> None:
 def _experiment_options(command: Any) -> Any:
     """--preset, --root and --landmarks, as `experiment.configure` takes them."""
     for option in (
-        click.option("--landmarks", default="", help="dlib's 68-point predictor file."),
+        click.option("--landmarks", default="", help="dlib's predictor file, or a folder of landmark files."),
         click.option("--root", default="", help="The compendium's folder; default: this checkout."),
         click.option("--preset", default="", help="Settings; default: the data set's own."),
     ):
@@ -97,6 +99,38 @@ def audit(dataset: str, root: str, tables: str, as_released: bool) -> None:
     path = folder / dataset / ("audit_as_released.csv" if as_released else "audit.csv")
     rows = checker.entries(dataset, source, as_released=as_released)
     click.echo(f"Row by row: {write_text(path, rows.to_csv(index=False))}")
+
+
+@data.command()
+@click.argument("dataset")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_experiment_options
+def import_cache(dataset: str, files: tuple[Path, ...], **options: str) -> None:
+    """Turn the authors' caches of DATASET (FILES, in their order) into flow files, without any frames."""
+    from metst_lib import experiment, released
+
+    config = experiment.configure(dataset, **options)
+    folder, settings = config.flow_folder, config.settings
+    report = released.import_cache(
+        dataset, files, config.data, folder, window=settings.window, frame_step=settings.frame_step
+    )
+    windows = sum(video["windows"] for video in report["videos"].values())
+    click.echo(f"Flow of {len(report['videos'])} videos, {windows} windows, lies in {folder}")
+
+
+@main.command()
+@click.argument("dataset")
+@click.option("--weights", required=True, help="Folder with the authors' subject_<id>.pkl.")
+@_experiment_options
+def evaluate_released(dataset: str, weights: str, **options: str) -> None:
+    """Score the authors' weights on their imported cache of DATASET, beside the published row."""
+    from metst_lib import experiment, reproduce
+
+    found = reproduce.evaluate(experiment.configure(dataset, **options), weights)
+    _print(found.table())
+    click.echo(f"Scorer: released. k_p = {found.half_width} frames, of all subjects. What differs, and why:")
+    for note in found.notes:
+        click.echo(f"- {note}")
 
 
 @main.command()

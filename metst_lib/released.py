@@ -171,18 +171,18 @@ def import_cache(
     if not files:
         raise ValueError("no cache to import: no file is named")
     paths, folder = [Path(file) for file in files], Path(folder)
-    ends = _last_micro_frames(name, Path(data) / name)
+    last = _last_onsets(name, Path(data) / name)
     videos = [video for path in paths for video in load_cache(path)]
-    if len(videos) != len(ends):
+    if len(videos) != len(last):
         raise ValueError(
             f"{', '.join(path.name for path in paths)}: {len(videos)} videos, but the tables of {name} have "
-            f"{len(ends)} with a micro-expression. Nothing was imported"
+            f"{len(last)} with a micro-expression. Nothing was imported"
         )
     _refuse_own_flow(folder)
     fps = datasets.reader_of(name).FPS / frame_step
     flows = {}
-    for (key, end), values in zip(ends.items(), videos, strict=True):
-        _check_windows(f"{name}, video {' '.join(key)}", values, end, window, frame_step)
+    for (key, onset), values in zip(last.items(), videos, strict=True):
+        _check_windows(f"{name}, video {' '.join(key)}", values, onset, window, frame_step)
         n_frames = (len(values) + 1) * (window // 2)
         starts = window_starts(n_frames, window)
         flows[key] = RoiFlow(values, starts, np.zeros(len(starts), bool), n_frames, fps)
@@ -203,27 +203,27 @@ def import_cache(
     return report
 
 
-def _last_micro_frames(name: str, folder: Path) -> dict[tuple[str, str], int]:
-    """(subject, video) -> number of the last frame of its micro-expressions, in the caches' order."""
+def _last_onsets(name: str, folder: Path) -> dict[tuple[str, str], int]:
+    """(subject, video) -> frame number in which its last micro-expression begins, in the caches' order."""
     tables = datasets.find_tables(name, folder)
     annotations, _ = datasets.read_annotations(name, *tables, as_released=True)
     micro = annotations[annotations["kind"] == "micro"]
-    ends = micro.groupby(["subject", "video"])["offset"].max().astype(int).to_dict()
-    return {key: ends[key] for key in sorted(ends, key=lambda key: tuple(map(datasets.natural_key, key)))}
+    last = micro.groupby(["subject", "video"])["onset"].max().astype(int).to_dict()
+    return {key: last[key] for key in sorted(last, key=lambda key: tuple(map(datasets.natural_key, key)))}
 
 
-def _check_windows(where: str, values: np.ndarray, end: int, window: int, frame_step: int) -> None:
-    """ValueError where a video's windows are not of k frames or do not reach its last micro-expression."""
-    half, index = window // 2, (end - FIRST) // frame_step
+def _check_windows(where: str, values: np.ndarray, onset: int, window: int, frame_step: int) -> None:
+    """ValueError where a video's windows are not of k frames or too few for its last micro-expression."""
     if len(values) and values.shape[2] != window:
         raise ValueError(
             f"{where}: windows of {values.shape[2]} frames, not of {window}. Nothing was imported"
         )
-    least = max(1, index // half - 1)  # a video of n frames has n // (k/2) − 1 windows
+    frames = (onset - FIRST) // frame_step + 1
+    least = max(1, frames // (window // 2) - 1)  # a video of n frames has n // (k/2) − 1 windows
     if len(values) < least:
         raise ValueError(
-            f"{where}: {len(values)} windows of {window} frames, but a micro-expression ends at frame {end}, "
-            f"which takes at least {least}. Nothing was imported; are the files in the authors' order?"
+            f"{where}: {len(values)} windows of {window} frames, but a micro-expression begins at frame "
+            f"{onset}, which takes at least {least}. Nothing was imported; are the files in their order?"
         )
 
 

@@ -1,15 +1,19 @@
 """The authors' files: weights that compute what their network does, caches, and files that are refused."""
 
+import importlib.util
+import json
 import math
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from metst_lib import models, released
+from metst_lib import models, released, rois
+from metst_lib.flow import RoiFlow
 
 torch.set_num_threads(1)
 
@@ -289,3 +293,147 @@ def test_missing_files_are_named(tmp_path):
         released.load_weights(tmp_path / "none.pkl")
     with pytest.raises(FileNotFoundError, match=r"no cache at .*none"):
         released.load_cache(tmp_path / "none.pkl")
+
+
+# --- caches as flow files -------------------------------------------------------------------------------
+
+
+def lookalikes():
+    """Workbooks that look like the owners' (tests/datasets/lookalikes.py)."""
+    path = Path(__file__).parent / "datasets" / "lookalikes.py"
+    spec = importlib.util.spec_from_file_location("lookalikes_of_workbooks", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+WINDOWS = (4, 5, 2)  # of 600, 700 and 400 frames at 200 fps, every 7th taken, k = 30
+SAMMLV = [("004", "004_1"), ("005", "005_2"), ("012", "012_3")]
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """A data folder with the tables of two sets, and no frames."""
+    data = tmp_path_factory.mktemp("tables")
+    lookalikes().sammlv(data / "sammlv")
+    lookalikes().casme3(data / "casme3")
+    return data
+
+
+def imported(tables, folder, files, name="sammlv", window=30, frame_step=7):
+    return released.import_cache(name, files, tables, folder, window=window, frame_step=frame_step)
+
+
+def test_a_cache_becomes_a_flow_file_of_each_video_with_an_me(tmp_path, tables):
+    content = cache(WINDOWS)
+    report = imported(tables, tmp_path / "flow", [written(tmp_path / "c.pkl", content)])
+    assert sorted(p.name for p in (tmp_path / "flow").iterdir()) == [
+        "004_004_1.npz",
+        "005_005_2.npz",
+        "012_012_3.npz",
+        "complete.json",
+    ]
+    for (subject, video), windows in zip(SAMMLV, content, strict=True):
+        flow = RoiFlow.load(tmp_path / "flow" / f"{subject}_{video}.npz")
+        np.testing.assert_array_equal(flow.values, np.float32(windows))
+        np.testing.assert_array_equal(flow.starts, 15 * np.arange(len(windows)))
+        assert flow.n_frames == 15 * (len(windows) + 1)
+        assert flow.fps == pytest.approx(200 / 7)
+        assert flow.settings == {"imported": ["c.pkl"]}
+    assert json.loads((tmp_path / "flow" / "complete.json").read_text()) == report
+    assert report["failed"] == {}
+    assert report["videos"]["005 005_2"]["windows"] == 5
+    assert report["imported"]["ranges"] == [
+        ["004", "004_1", 1, 525],
+        ["005", "005_2", 1, 630],
+        ["012", "012_3", 1, 315],
+    ]
+
+
+def test_the_channels_of_a_cache_are_in_our_order():
+    released_order = ("left brow", "right brow", "mouth", "left nose wing", "right nose wing")
+    assert rois.channel_names("5") == [f"{name} {axis}" for name in released_order for axis in "xy"]
+
+
+def test_caches_in_parts_are_joined_and_leave_out_what_the_released_code_cannot_place(tmp_path, tables):
+    content = cache((7, 7, 6), k=50)  # 207, 205 and 201 frames; spNO.10 J finds no folder
+    parts = [written(tmp_path / f"{i}.pkl", part) for i, part in enumerate((content[:2], content[2:]))]
+    report = imported(tables, tmp_path / "flow", parts, "casme3", 50, 1)
+    assert [r[:3] for r in report["imported"]["ranges"]] == [
+        ["spNO.1", "a", 1],
+        ["spNO.1", "b", 1],
+        ["spNO.2", "e", 1],
+    ]
+    assert [r[3] for r in report["imported"]["ranges"]] == [200, 200, 175]
+    flow = RoiFlow.load(tmp_path / "flow" / "spNO.2_e.npz")
+    np.testing.assert_array_equal(flow.values, np.float32(content[2]))
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (
+            cache((4, 5)),
+            {},
+            r"c\.pkl: 2 videos, but the tables of sammlv have 3 with a micro-expression\. Nothing was",
+        ),
+        (cache((4, 5, 2, 2)), {}, "4 videos, but the tables of sammlv have 3"),
+        (  # it begins at frame 450, index 64, so there are at least 65 frames: 65 // 15 − 1 windows
+            cache((4, 2, 5)),
+            {},
+            "video 005 005_2: 2 windows of 30 frames, but a micro-expression begins at frame 450, "
+            "which takes at least 3",
+        ),
+        ([*cache((4, 5)), []], {}, "video 012 012_3: 0 windows of 30 frames, but .* takes at least 1"),
+        (cache(WINDOWS, k=50), {}, "video 004 004_1: windows of 50 frames, not of 30"),
+        ([*cache((4, 5)), [np.full((10, 30), np.nan)]], {}, "video 2, window 0 holds NaN or infinity"),
+        ([*cache((4, 5)), [np.full((10, 30), 1e300)] * 2], {}, "not finite"),
+        ([*cache((4, 5)), [Hostile("harm")]], {}, r"it asks for (posix|nt)\.mkdir, and only numpy"),
+        (cache(WINDOWS), {"name": "casme2sq"}, "released no cache of 'casme2sq'; .* sammlv, casme3"),
+        (cache(WINDOWS), {"files": []}, "no file is named"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_cache_that_does_not_fit_imports_nothing(tmp_path, tables, content, options, message):
+    options = {"files": [written(tmp_path / "c.pkl", content)], "name": "sammlv"} | options
+    with pytest.raises(ValueError, match=message):
+        imported(tables, tmp_path / "flow", options["files"], options["name"])
+    assert not (tmp_path / "flow").exists()
+
+
+def test_a_truncated_part_or_a_missing_table_imports_nothing(tmp_path, tables):
+    path = written(tmp_path / "c.pkl", cache(WINDOWS))
+    with pytest.raises(FileNotFoundError, match=r"no table of SAMM.*SAMM_LongVideos_V3_Release\.xlsx"):
+        imported(tmp_path, tmp_path / "flow", [path])
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"c\.pkl cannot be read as a cache of flow"):
+        imported(tables, tmp_path / "flow", [path])
+    assert not (tmp_path / "flow").exists()
+
+
+def test_flow_made_from_frames_is_never_replaced_and_imported_flow_is(tmp_path, tables):
+    path, folder = written(tmp_path / "c.pkl", cache(WINDOWS)), tmp_path / "flow"
+    imported(tables, folder, [path])
+    imported(tables, folder, [written(path, cache((4, 6, 2)))])
+    assert RoiFlow.load(folder / "005_005_2.npz").n_frames == 105
+    own = RoiFlow(np.zeros((1, 10, 30)), [0], [False], 30).save(folder / "012_012_3.npz", inputs="frames")
+    before = own.read_bytes()
+    with pytest.raises(ValueError, match=r"made from frames, first 012_012_3\.npz: move or delete it"):
+        imported(tables, folder, [path])
+    assert own.read_bytes() == before
+
+
+def test_an_import_that_is_cut_short_does_not_count_as_whole(tmp_path, tables, monkeypatch):
+    path, folder = written(tmp_path / "c.pkl", cache(WINDOWS)), tmp_path / "flow"
+    imported(tables, folder, [path])
+    real = RoiFlow.save
+
+    def full_disk(self, to, **settings):
+        if to.name.startswith("012"):
+            raise OSError("no space left")
+        return real(self, to, **settings)
+
+    monkeypatch.setattr(RoiFlow, "save", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        imported(tables, folder, [path])
+    assert not (folder / "complete.json").exists()
