@@ -398,7 +398,8 @@ def test_a_build_of_another_version_is_passed_over(monkeypatch, no_library_cache
 
 
 @pytest.fixture
-def no_mamba_ssm_cache():
+def no_mamba_ssm_cache(monkeypatch):
+    monkeypatch.setattr(ssm, "_triton", lambda: (None, "left out"))
     ssm._mamba_ssm.cache_clear()
     yield
     ssm._mamba_ssm.cache_clear()
@@ -429,6 +430,19 @@ def test_mamba_ssm_serves_float32_on_a_gpu_with_time_last(monkeypatch, no_mamba_
     inputs = {k: x.detach() for k, x in random_inputs(0, 2, 5, 3, 16).items()}
     y = ssm._scan_mamba_ssm(*(inputs[name] for name in ARGUMENTS), True)
     torch.testing.assert_close(y, ssm.selective_scan(**inputs, delta_softplus=True))
+
+
+def test_the_triton_kernels_serve_float32_on_a_gpu_where_triton_is(monkeypatch):
+    monkeypatch.setitem(sys.modules, "metst_lib.scan_triton", types.SimpleNamespace(scan="the kernels"))
+    ssm._triton.cache_clear()
+    assert ssm._triton() == ("the kernels", "")
+    assert ssm.choose_backend("cuda") == "triton"
+    assert ssm.choose_backend("cuda", torch.float64) == "torch"
+    assert "need CUDA tensors" in ssm.missing_backends("cpu")["triton"]
+    monkeypatch.setitem(sys.modules, "metst_lib.scan_triton", None)  # makes the import fail
+    ssm._triton.cache_clear()
+    assert "Triton, which torch brings" in ssm.missing_backends("cuda")["triton"]
+    ssm._triton.cache_clear()
 
 
 def test_recompute_keeps_inputs_only():
