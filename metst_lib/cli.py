@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,27 @@ def audit(dataset: str, root: str, tables: str, as_released: bool) -> None:
 
 @data.command()
 @click.argument("dataset")
+@click.option("--tables", default="", help="A folder with the owners' tables and video_frames.csv.")
+@click.option("--root", default="", help="The compendium's folder; default: this checkout.")
+@click.option("--roi-set", type=click.Choice(["5", "18", "both"]), default="5")
+def rehearse(dataset: str, tables: str, root: str, roi_set: str) -> None:
+    """Write flow of DATASET's real size from its annotations alone: SYNTHETIC signals, no face, no frames."""
+    from metst_lib import experiment
+    from metst_lib.synthetic import rehearsal
+
+    name = rehearsal.write(dataset, experiment.home(root) / "data", tables or None).name
+    for variant in {"5": ["me-tst"], "18": ["me-tst-plus"], "both": ["me-tst", "me-tst-plus"]}[roi_set]:
+        config = experiment.configure(name, variant, root=root)
+        report = experiment.prepare(config)
+        windows = sum(video["windows"] for video in report["videos"].values())
+        click.echo(
+            f"SYNTHETIC signals of {len(report['videos'])} videos, {windows} windows: {config.flow_folder}"
+        )
+    click.echo(f"Next: metst run {name} me-tst --subject {experiment.folds(config)[0]} --epochs 2")
+
+
+@data.command()
+@click.argument("dataset")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_experiment_options
 def import_cache(dataset: str, files: tuple[Path, ...], **options: str) -> None:
@@ -159,12 +181,15 @@ def flow(dataset: str, variant: str, jobs: int, **options: str) -> None:
 @click.argument("variant")
 @click.option("--subject", default="all", help='A fold, several with commas between, or "all".')
 @click.option("--seed", default=0)
+@click.option(
+    "--epochs", default=0, help="In place of the preset's, for a rehearsal; kept apart from real runs."
+)
 @_experiment_options
-def run(dataset: str, variant: str, subject: str, seed: int, **options: str) -> None:
+def run(dataset: str, variant: str, subject: str, seed: int, epochs: int, **options: str) -> None:
     """Run folds of VARIANT on DATASET without a notebook; finished ones are skipped."""
     from metst_lib import experiment
 
-    config = experiment.configure(dataset, variant, seed, **options)
+    config = dataclasses.replace(experiment.configure(dataset, variant, seed, **options), epochs=epochs)
     for name, scores in experiment.run_folds(config, experiment.chosen(config, subject)).items():
         click.echo(f"{name}: spotting F1 {scores.spotting.f1:.4f}, STRS {scores.strs:.4f}")
 

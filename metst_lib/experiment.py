@@ -34,6 +34,7 @@ from metst_lib import datasets, faces, flow, frames, metrics, models, rois, spot
 from metst_lib._files import atomic, digest, write_json
 from metst_lib.datasets import Dataset
 from metst_lib.events import Event, Video
+from metst_lib.synthetic import signals
 
 Key = tuple[str, str]  # (subject, video)
 
@@ -107,6 +108,7 @@ PRESETS = {
     ("casme3", "paper"): Preset(1, 50, "exact", _FULL, _LARGE),
     ("sammlv", "paper"): Preset(7, 30, "exact", _FULL, _FITS),
     ("casme2sq", "paper"): Preset(1, 50, "exact", _FULL, _FITS),
+    ("casme3-rehearsal", "paper"): Preset(1, 50, signals.MODE, _FULL, _LARGE),
 }
 """(data set, preset) → settings. The first preset of a data set is its default."""
 
@@ -130,6 +132,7 @@ class Config:
     root: Path
     settings: Preset
     landmarks: Path
+    epochs: int = 0  # in place of the preset's, to try things out; 0 leaves them
     p: float = 0.55
     stitch: str = "mean"
     scorer: str = "strict"
@@ -146,9 +149,10 @@ class Config:
 
     @property
     def edition(self) -> str:
-        """Name of the folders of runs and figures: the data set, with a preset that is not its default."""
+        """Name of the folders of runs and figures: the data set, with what is not its default."""
         default = presets_of(self.dataset)[0]
-        return self.dataset if self.preset == default else f"{self.dataset}-{self.preset}"
+        preset = "" if self.preset == default else f"-{self.preset}"
+        return self.dataset + preset + (f"-{self.epochs}epochs" if self.epochs else "")
 
     @property
     def run_folder(self) -> Path:
@@ -172,8 +176,13 @@ class Config:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the data are rendered, which every caption then says."""
-        return self.dataset == "synthetic"
+        """Whether the data are rendered or signals, which every caption then says."""
+        return self.dataset == "synthetic" or self.rehearsal
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether there are no frames at all: real annotations, and flow made of signals."""
+        return self.dataset in datasets.REHEARSALS
 
     @property
     def trained(self) -> Config:
@@ -208,7 +217,8 @@ class Config:
     def training(self) -> training.TrainingSettings:
         """Training settings of this variant's network, with its feature-level synergy."""
         chosen = self.settings.training[self.what.network]
-        return dataclasses.replace(chosen, feature_synergy=self.what.feature_synergy)
+        epochs = self.epochs or chosen.epochs
+        return dataclasses.replace(chosen, epochs=epochs, feature_synergy=self.what.feature_synergy)
 
 
 def home(root: str | Path = "") -> Path:
@@ -242,6 +252,8 @@ def configure(
         raise ValueError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
     root = home(root)
     own = "synthetic/shape_predictor_68_synthetic.dat" if dataset == "synthetic" else faces.PREDICTOR.name
+    if dataset in datasets.REHEARSALS:
+        landmarks = root / "data" / "none"  # no face, so no landmarks
     marks = Path(os.path.abspath(landmarks or os.environ.get("METST_LANDMARKS") or root / "data" / own))
     return Config(dataset, variant, seed, preset, root, PRESETS[dataset, preset], marks)
 
@@ -355,21 +367,21 @@ def prepare(config: Config, jobs: int = 2, progress: bool = True) -> dict[str, A
     if _imported(config):
         return flow_report(config)
     data = load_data(config)
-    if all(video.source is None for video in data.videos):
+    if not config.rehearsal and all(video.source is None for video in data.videos):
         raise FileNotFoundError(
             f"no frames of {config.dataset}: the authors' caches hold the flow of 5 regions, and "
             f"{config.variant} reads {len(rois.roi_set(config.what.roi_set))}"
         )
     files = {v.key: landmark_file(config, v) for v in data.videos} if config.landmarks.is_dir() else {}
     known = _sha(config.landmarks) if config.landmarks.is_file() else None
-    rendered = (config.data / config.dataset / "complete.json").read_text() if config.synthetic else ""
+    made_with = _made_with(config)
     report: dict[str, Any] = {"predictor": known, "videos": {}, "failed": {}}
     for video in tqdm(
         data.videos, desc=f"flow of {config.dataset}", unit="video", disable=None if progress else True
     ):
         name, path = f"{video.subject} {video.name}", flow_path(config, video)
         marks = _sha(files[video.key]) if files else known
-        inputs = digest(marks, rendered, video.n_frames, video.fps, _source(video))
+        inputs = digest(marks, made_with, video.n_frames, video.fps, _source(video))
         try:
             if not _is_current(path, inputs):
                 _extract(config, video, path, inputs, jobs)
@@ -390,7 +402,25 @@ def prepare(config: Config, jobs: int = 2, progress: bool = True) -> dict[str, A
     return report
 
 
+def _made_with(config: Config) -> Any:
+    """What synthetic flow comes from, besides the videos' frames and lengths."""
+    if config.rehearsal:
+        labels = [
+            (v.subject, v.name, [dataclasses.astuple(e) for e in v.events]) for v in load_data(config).videos
+        ]
+        return signals.response(config.what.roi_set).key, labels
+    if config.synthetic:
+        return (config.data / config.dataset / "complete.json").read_text()
+    return ""
+
+
 def _extract(config: Config, video: Video, path: Path, inputs: str, jobs: int) -> None:
+    if config.rehearsal:
+        blinks = not load_data(config).has_blinks(video.subject)
+        s = config.settings
+        made = signals.roi_flow(video, config.what.roi_set, s.window, blinks=blinks)
+        made.save(path, inputs=inputs)
+        return
     points, images = landmarker(config, video), frames.open(video)
     try:
         values = flow.extract(

@@ -41,7 +41,12 @@ _READERS: dict[str, ModuleType] = {
     "casme3": casme3,
     "sammlv": sammlv,
     "casme2sq": casme2sq,
+    "casme3-rehearsal": casme3,  # its annotations, and flow without frames: synthetic/rehearsal.py
 }
+REHEARSALS = {"casme3-rehearsal": "casme3"}
+"""Data sets that have the annotations of another one and flow made of signals, but no frames."""
+RANGES = "video_frames.csv"
+"""Table of each video's first and last frame, beside the annotations of a rehearsal."""
 _BAD_ROWS, _VIDEOS = ("error", "drop"), ("with_me", "all")
 
 
@@ -110,6 +115,10 @@ def load(
     `read_annotations`, an event wholly outside its video among them.
     """
     reader, folder, log = reader_of(name), Path(root) / name, AuditLog()
+    if name in REHEARSALS and ranges is None:
+        ranges = folder / RANGES
+        if not ranges.is_file():
+            raise FileNotFoundError(f"no {RANGES} in {folder}. {how_to_get(name)}")
     frame_step = reader.FRAME_STEP if frame_step is None else frame_step
     if not isinstance(frame_step, int) or frame_step < 1:
         raise ValueError(f"frame_step {frame_step!r} is not a whole number of 1 or more")
@@ -156,9 +165,8 @@ def load(
     )
     if name == "synthetic":
         blinkers = frozenset(video.subject for video in made)
-    dataset = Dataset(
-        name, tuple(made), log.frame(), fps / frame_step, name == "synthetic", frame_step, blinkers
-    )
+    synthetic = name == "synthetic" or name in REHEARSALS
+    dataset = Dataset(name, tuple(made), log.frame(), fps / frame_step, synthetic, frame_step, blinkers)
     return dataset.with_me() if videos == "with_me" and "micro" in kinds else dataset
 
 
@@ -192,6 +200,8 @@ def how_to_get(name: str) -> str:
     """One sentence on where a set comes from."""
     if name == "synthetic":
         return "Write the set with `metst data synth`."
+    if name in REHEARSALS:
+        return f"Write it with `metst data rehearse {REHEARSALS[name]}`."
     source = reader_of(name).SOURCE
     return f"It comes from its owners ({source}); data/README.md says how to apply and where to put it."
 

@@ -13,6 +13,7 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 | schematics.py | state_transition (Fig. 1), window_against_video (2), result_synergy (4) |
 | architecture.py | architecture (Fig. 3) |
 | ablation.py | forest, sensitivity |
+| rehearsal.py | flow_lengths |
 
 Glossary: T frames of a video; k frames of a window; C channels of flow (region × x, y).
 """
@@ -42,6 +43,7 @@ from metst_lib.figures.faces import (
     landmarks_on_canvas,
     regions_on_canvas,
 )
+from metst_lib.figures.rehearsal import flow_lengths
 from metst_lib.figures.results import (
     EventView,
     Output,
@@ -86,6 +88,7 @@ __all__ = [
     "durations",
     "event_strip",
     "five_intervals",
+    "flow_lengths",
     "flow_of_event",
     "forest",
     "key_regions",
