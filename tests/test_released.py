@@ -8,6 +8,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -437,3 +438,19 @@ def test_an_import_that_is_cut_short_does_not_count_as_whole(tmp_path, tables, m
     with pytest.raises(OSError, match="no space left"):
         imported(tables, folder, [path])
     assert not (folder / "complete.json").exists()
+
+
+def test_the_owners_tables_fit_caches_of_their_videos_lengths():
+    folder = Path(os.environ.get("METST_TABLES", "none")) / "casme3"
+    if not folder.is_dir():
+        pytest.skip("set METST_TABLES to a folder with the owners' tables (casme3/ in it)")
+    onsets = released._last_onsets("casme3", folder)
+    assert len(onsets) == 462
+    assert ("spNO.14", "j") not in onsets
+    lengths = pd.read_csv(folder / "video_frames.csv").set_index(["subject", "video"])["last_jpg"]
+    for key, onset in onsets.items():
+        windows = np.empty((lengths[key] // 25 - 1, 10, 50), np.float32)
+        released._check_windows(" ".join(key), windows, onset, 50, 1)
+    first = np.empty((lengths["spNO.1", "a"] // 25 - 1, 10, 50), np.float32)  # in another video's place
+    with pytest.raises(ValueError, match="32 windows of 50 frames, but a micro-expression begins at frame"):
+        released._check_windows("spNO.4 g", first, onsets["spNO.4", "g"], 50, 1)
