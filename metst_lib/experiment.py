@@ -537,7 +537,7 @@ def run_fold(config: Config, subject: str) -> metrics.Scores:
         _fit_and_predict(config.trained, train, test, source, identity, subject)
     if _stored_identity(folder) != identity:
         _copy_fit(source, folder)
-    return _score(config, train, test, folder, subject)
+    return _score(config, train, test, folder, subject, identity)
 
 
 def run_folds(config: Config, subjects: Iterable[str], progress: bool = True) -> dict[str, metrics.Scores]:
@@ -637,8 +637,11 @@ def _copy_fit(source: Path, folder: Path) -> None:
 
 
 def _score(
-    config: Config, train: list[Video], test: list[Video], folder: Path, subject: str
+    config: Config, train: list[Video], test: list[Video], folder: Path, subject: str, fit_identity: str
 ) -> metrics.Scores:
+    identity = digest(fit_identity, config.to_dict())
+    if scores := _stored_scores(folder / "metrics.json", identity):
+        return scores
     half_width = spotting.half_width(event for video in train for event in video.events_of("micro"))
     with np.load(folder / "predictions.npz", allow_pickle=False) as stored:
         predicted = {
@@ -659,8 +662,20 @@ def _score(
         _events_table(predicted, truth).to_csv(path, index=False)
     write_json(
         folder / "metrics.json",
-        {"subject": subject, "scorer": config.scorer, "half_width": half_width, **scores.to_dict()},
+        {"identity": identity, "subject": subject, "half_width": half_width, **scores.to_dict()},
     )
+    return scores
+
+
+def _stored_scores(path: Path, identity: str) -> metrics.Scores | None:
+    """The scores in a metrics.json of the same predictions and scoring, which then counts as made now."""
+    try:
+        stored = json.loads(path.read_text())
+        scores = metrics.Scores.from_dict(stored) if stored["identity"] == identity else None
+    except (OSError, ValueError, KeyError):
+        return None
+    if scores is not None:
+        os.utime(path)  # newer than its inputs again, or the workflow would ask for it for ever
     return scores
 
 

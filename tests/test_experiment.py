@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 
 import numpy as np
@@ -156,6 +157,17 @@ def test_a_finished_fold_is_not_fitted_again_and_lost_metrics_are_scored_anew(co
     (experiment.fold_folder(config, "spNO.1") / "metrics.json").unlink()
     assert experiment.run_fold(config, "spNO.1") == first
     assert (experiment.fold_folder(config, "spNO.1") / "metrics.json").is_file()
+
+
+def test_scores_are_made_anew_for_another_threshold_and_only_then(config):
+    experiment.run_fold(config, "spNO.1")
+    path = experiment.fold_folder(config, "spNO.1") / "metrics.json"
+    first = path.read_text()
+    os.utime(path, (0, 0))
+    experiment.run_fold(config, "spNO.1")
+    assert path.read_text() == first and path.stat().st_mtime > 0  # the workflow sees it as made now
+    experiment.run_fold(dataclasses.replace(config, p=0.9), "spNO.1")
+    assert path.read_text() != first
 
 
 def test_other_settings_other_seeds_and_other_labels_are_fitted_anew(config, monkeypatch):
