@@ -1,0 +1,172 @@
+# data set × variant × seed × fold → tables, figures, executed notebooks, an index page.
+#
+#   snakemake --cores all                                        the synthetic demonstration
+#   snakemake --cores all --config dataset=casme3 seeds=3        a real data set
+#   snakemake --cores all folds                                  only what is fitted, nothing drawn
+#
+# Settings (--config name=value): dataset, preset, seeds (how many), variants (with commas), folds_per_job,
+# root (the folder with data/ and figures/; default: this checkout).
+#
+# An executed notebook is its rule's log: of a failed job Snakemake deletes the outputs and keeps the log, so
+# that the notebook with the traceback stays. A job fits `folds_per_job` folds of one variant and seed; when
+# it runs again it skips those that are finished, which is why its outputs are marked as updated in place.
+
+import sys
+
+from metst_lib import experiment, synthetic
+
+DATASET = config.get("dataset", "synthetic")
+PRESET = config.get("preset", "")
+SEEDS = range(int(config.get("seeds", 1)))
+VARIANTS = str(config.get("variants", ",".join(experiment.VARIANTS))).split(",")
+ROOT = str(experiment.home(config.get("root", "")))
+
+EDITION = experiment.configure(DATASET, preset=PRESET, root=ROOT)
+RENDERED = EDITION.data / "synthetic" / "complete.json"
+SOURCE = [RENDERED] if EDITION.synthetic else []
+RUNS = EDITION.data / "runs" / EDITION.edition
+FIGURES = EDITION.figures
+CHAPTERS = ["01_data_exploration", "02_flow_extraction", "03_me_tst", "04_me_tst_plus",
+            "05_synergy_ablations", "06_visualization"]
+
+TABLES = ["table1_spotting_f1", "table2_recognition", "table3_analysis", "table4_result_synergy",
+          "table5_ablation", "table5_differences"]
+DRAWN = ["fig1_state_transition", "fig2_window_against_video", "fig3_architecture", "fig4_result_synergy",
+         "fig5_confusion", "fig6_one_video", "fig7_two_variants", "fig8_key_regions"]
+
+if EDITION.synthetic and not RENDERED.exists():  # who is in it is known before it is rendered
+    FOLDS = list(dict.fromkeys(p.subject for p in synthetic.plan(subjects=8, videos=2, seconds=30, fps=30, seed=0)))
+else:
+    FOLDS = experiment.folds(EDITION)
+PER_JOB = int(config.get("folds_per_job", len(FOLDS) if EDITION.synthetic else 1))
+JOBS = [FOLDS[start : start + PER_JOB] for start in range(0, len(FOLDS), PER_JOB)]
+
+
+def run_of(variant, seed=0):
+    return experiment.configure(DATASET, variant, seed, PRESET, ROOT)
+
+
+def metrics(run, subjects=FOLDS):
+    return [experiment.fold_folder(run, subject) / "metrics.json" for subject in subjects]
+
+
+def chapter_of(run):
+    return "04_me_tst_plus" if run.what.network == "METSTPlus" else "03_me_tst"
+
+
+def parameters(subjects, run=None):
+    """What a notebook is told on the command line."""
+    values = {"dataset": DATASET, "preset": EDITION.preset, "root": ROOT, "subject": subjects}
+    if run is not None:
+        values |= {"variant": run.variant, "seed": run.seed}
+    return " ".join(f"-p {name} '{value}'" for name, value in values.items())
+
+
+NOTEBOOK = f"{sys.executable} -m metst_lib.notebook"
+METST = f"{sys.executable} -m metst_lib.cli"
+OPTIONS = f"--root '{ROOT}'" + (f" --preset {PRESET}" if PRESET else "")
+EVERY_RUN = [run_of(variant, seed) for variant in VARIANTS for seed in SEEDS]
+EVERY_FOLD = [path for run in EVERY_RUN for path in metrics(run)]
+
+
+rule all:
+    default_target: True
+    input:
+        RUNS / "index.html",
+
+
+rule folds:
+    input:
+        EVERY_FOLD,
+
+
+rule render:
+    output:
+        RENDERED,
+    threads: workflow.cores
+    shell:
+        f"{METST} data synth --root '{ROOT}' --jobs {{threads}}"
+
+
+# In these loops everything that differs stands in params: a shell command is put together only when it runs.
+
+for folder, variant in {run.flow_folder: run.variant for run in reversed(EVERY_RUN)}.items():
+
+    rule:
+        name:
+            f"flow_{folder.name.split('-')[0]}"
+        input:
+            SOURCE,
+        output:
+            folder / "complete.json",
+        params:
+            variant=variant,
+        threads: workflow.cores
+        shell:
+            f"{METST} flow {DATASET} --variant {{params.variant}} {OPTIONS} --jobs {{threads}}"
+
+
+for run in EVERY_RUN:
+    for number, subjects in enumerate(JOBS):
+
+        rule:
+            name:
+                f"{run.variant}_seed{run.seed}_job{number}"
+            input:
+                run.flow_folder / "complete.json",
+                metrics(run.trained, subjects) if run.trained != run else [],
+                ancient(f"notebooks/{chapter_of(run)}.ipynb"),  # its prose may change without a new training
+            output:
+                [update(path) for path in metrics(run, subjects)],
+            log:
+                run.run_folder / f"job{number}.ipynb",
+            params:
+                notebook=chapter_of(run),
+                values=parameters(",".join(subjects), run),
+                settings=run.to_dict(),  # a changed setting runs this variant again and no other
+            shell:
+                f"{NOTEBOOK} notebooks/{{params.notebook}}.ipynb {{log:q}} {{params.values}}"
+
+
+FLOW = [run_of(variant).flow_folder / "complete.json" for variant in ("me-tst", "me-tst-plus")]
+NEEDS = {"01_data_exploration": SOURCE, "02_flow_extraction": FLOW}
+DRAWS = {"06_visualization": [FIGURES / f"{name}.{kind}" for name in DRAWN for kind in ("png", "pdf")]}
+
+for chapter in CHAPTERS:
+
+    rule:
+        name:
+            f"chapter_{chapter[:2]}"
+        input:
+            NEEDS.get(chapter, EVERY_FOLD),
+            f"notebooks/{chapter}.ipynb",
+        output:
+            DRAWS.get(chapter, []),
+            page=RUNS / "notebooks" / f"{chapter}.html",
+        log:
+            RUNS / "notebooks" / f"{chapter}.ipynb",
+        params:
+            notebook=chapter,
+            values=parameters(FOLDS[0]),
+        shell:
+            f"{NOTEBOOK} notebooks/{{params.notebook}}.ipynb {{log:q}} {{params.values}} --html {{output.page:q}}"
+
+
+rule tables:
+    input:
+        EVERY_FOLD,
+    output:
+        [FIGURES / f"{name}.{kind}" for name in TABLES for kind in ("md", "csv", "tex")],
+    shell:
+        f"{METST} tables {DATASET} {OPTIONS} --seeds {len(SEEDS)}"
+
+
+rule index:
+    input:
+        rules.tables.output,
+        DRAWS["06_visualization"],
+        pages=[RUNS / "notebooks" / f"{chapter}.html" for chapter in CHAPTERS],
+    output:
+        RUNS / "index.html",
+    shell:
+        f"{METST} index {DATASET} {{input.pages:q}} {OPTIONS}"
