@@ -30,11 +30,7 @@ FASTEST = 0.1
 
 def candidates(run: experiment.Run) -> dict[Key, list[spotting.Candidate]]:
     """Every interval that the spotting scores of a run propose, by video, with the recogniser's vote."""
-    return {
-        key: spotting.candidates(score, fold.logits[key], fold.half_width, run.config.p)
-        for fold in run.folds.values()
-        for key, score in fold.score.items()
-    }
+    return {key: fold.candidates(key, run.config.p) for fold in run.folds.values() for key in fold.score}
 
 
 def rescore(
@@ -141,10 +137,8 @@ def true_heads(config: experiment.Config, videos: Sequence[Video]) -> dict[Key, 
 
     What the cached flow took for the head's motion is subtracted from it and not kept.
     """
-    if not config.synthetic:
-        return {}
     found = {}
-    for video in videos:
+    for video in videos if config.dataset == "synthetic" else ():
         with np.load(config.data / "synthetic" / "truth" / f"{video.subject}_{video.name}.npz") as truth:
             found[video.key] = truth["head"]
     return found

@@ -24,7 +24,13 @@ import pandas as pd
 from metst_lib import experiment, metrics
 from metst_lib._files import write_text
 
-TITLES = {"casme3": "CAS(ME)³", "sammlv": "SAMM-LV", "casme2sq": "CAS(ME)²", "synthetic": "synthetic"}
+TITLES = {
+    "casme3": "CAS(ME)³",
+    "sammlv": "SAMM-LV",
+    "casme2sq": "CAS(ME)²",
+    "synthetic": "synthetic",
+    "casme3-rehearsal": "synthetic rehearsal of CAS(ME)³",
+}
 """Names of the data sets as they stand in tables and figures."""
 
 DASH = "–"
@@ -415,9 +421,11 @@ def difference_table(runs: Runs, pairs: Sequence[tuple[str, str, str]] = PAIRS) 
 
 def reading(found: Mapping[str, Difference]) -> str:
     """What may be said of STRS and its two factors: the measures that differ, or "no difference seen"."""
-    seen = {title: found[measure].words for title, (_, measure) in _ANALYSIS.items()}
-    said = [f"{title} {words}" for title, words in seen.items() if words != "no difference seen"]
-    return "; ".join(said) or "no difference seen"
+    said: dict[str, list[str]] = {}
+    for title, (_, measure) in _ANALYSIS.items():
+        said.setdefault(found[measure].words, []).append(title)
+    said.pop("no difference seen", None)
+    return "; ".join(f"{', '.join(titles)} {words}" for words, titles in said.items()) or "no difference seen"
 
 
 def _rows(a: str, b: str) -> str:
@@ -593,10 +601,14 @@ def _about(config: experiment.Config, seeds: int) -> tuple[str, ...]:
     )
     if not config.synthetic:
         return (size,)
+    rendered = config.dataset == "synthetic"
+    made = (
+        "rendered motion of one face" if rendered else "flow made up for the real labels, with no face in it"
+    )
     return (
         size,
-        "Synthetic data are rendered motion of one face: our numbers say how the methods compare with each "
-        "other on them, and nothing about the published columns, which come from real data.",
+        f"Synthetic data are {made}: our numbers say how the methods compare with each other on them, and "
+        "nothing about the published columns, which come from real data.",
     )
 
 
