@@ -1,3 +1,3 @@
-"""ME-TST and ME-TST+: micro-expression spotting and recognition in long videos, as a library that notebooks import."""
+"""ME-TST and ME-TST+: micro-expression spotting and recognition in long videos, a library for notebooks."""
 
 __version__ = "0.1.0"

@@ -1,18 +1,17 @@
-"""Experiments: presets and variants, where files lie, and one fold from flow to scores (paper, Sec. IV).
+"""Experiments: one fold from flow to scores, its artefacts on disk, and all folds of a run (paper, Sec. IV).
 
 A fold leaves one subject out: a variant is fitted on the other subjects' videos and scored on this one's.
 Everything a fold leaves behind is written whole or not at all, and a fold whose settings and inputs have
-not changed since is not fitted again.
+not changed since is not fitted again. What can be run stands in `variants`, where the flow comes from in
+`preparation`; both are offered here too, so that a notebook needs this one module.
 
-Glossary: W windows of a video, C channels (region × x, y), k frames of a window, T frames of a video,
-k_p half the mean length of a micro-expression (ME), p the peak threshold (Sec. III-A).
+Glossary: T frames of a video; k_p half the mean length of a micro-expression (ME); p the peak threshold.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -30,446 +29,56 @@ import torch
 from scipy.special import softmax
 from tqdm.auto import tqdm
 
-from metst_lib import datasets, faces, flow, frames, metrics, models, rois, spotting, ssm, training, windows
+from metst_lib import flow, metrics, models, rois, spotting, ssm, training
 from metst_lib._files import atomic, digest, write_json
 from metst_lib.datasets import Dataset
 from metst_lib.events import Event, Video
-from metst_lib.synthetic import signals
-
-Key = tuple[str, str]  # (subject, video)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """What is compared: a network or comparator, its regions, and the two synergies (Table V).
-
-    trained_as names the variant whose training this one shares: result-level synergy acts after training.
-    """
-
-    title: str
-    network: str
-    roi_set: str = "5"
-    feature_synergy: bool = True
-    result_synergy: bool = True
-    trained_as: str | None = None
-
-
-VARIANTS = {
-    # comparators
-    "flow-magnitude": Variant(
-        "flow magnitude", "flow-magnitude", feature_synergy=False, result_synergy=False
-    ),
-    "window-classifier": Variant("window classifier", "WindowClassifier"),
-    "transformer": Variant("transformer", "Transformer"),
-    # Table V, rows 1–7
-    "me-tst-no-synergy": Variant("ME-TST, no synergy", "METST", feature_synergy=False, result_synergy=False),
-    "me-tst": Variant("ME-TST", "METST"),
-    "slowfast-5roi": Variant("slow-fast, 5 regions", "METSTPlus", result_synergy=False),
-    "single-path-18roi": Variant("single path, 18 regions", "METST", "18", result_synergy=False),
-    "me-tst-plus-no-feature-synergy": Variant(
-        "ME-TST+, no synergy", "METSTPlus", "18", feature_synergy=False, result_synergy=False
-    ),
-    "me-tst-plus-no-result-synergy": Variant(
-        "ME-TST+, no result-level synergy", "METSTPlus", "18", result_synergy=False, trained_as="me-tst-plus"
-    ),
-    "me-tst-plus": Variant("ME-TST+", "METSTPlus", "18"),
-}
-"""Known variants by name."""
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Settings of a data set: frames, windows, network sizes and training (facts beside each in PRESETS)."""
-
-    frame_step: int
-    window: int
-    flow_mode: str
-    sizes: dict[str, dict[str, int]]
-    training: dict[str, training.TrainingSettings]
-
-
-_ME_TST = training.TrainingSettings(epochs=30, lr=1e-4, batch=32, ratio=0.5)  # the released ME-TST
-_ME_TST_PLUS = dataclasses.replace(_ME_TST, epochs=50, lr=3e-4)  # the paper, Sec. IV-B
-_FULL: dict[str, dict[str, int]] = {}  # the networks' own defaults are the paper's sizes
-_FITS = {name: _ME_TST_PLUS if name == "METSTPlus" else _ME_TST for name in models.NETWORKS}
-_LARGE = {name: dataclasses.replace(fit, batch=256, ratio=4.0) for name, fit in _FITS.items()}
-# Small networks that a laptop trains in seconds, and a higher learning rate: a fold has 200–300 steps only.
-_SMALL = {
-    "METST": {"dim": 32, "depth": 4, "d_state": 16},
-    "METSTPlus": {"dim": 32, "n_blocks": 3, "depth": 1, "d_state": 16},
-    "Transformer": {"dim": 32, "depth": 4},
-    "WindowClassifier": {"dim": 16},
-}
-_SHORT = dict.fromkeys(models.NETWORKS, training.TrainingSettings(epochs=20, lr=3e-3, batch=32, ratio=0.5))
-
-PRESETS = {
-    ("synthetic", "demo"): Preset(1, 30, "fast", _SMALL, _SHORT),
-    ("synthetic", "paper"): Preset(1, 30, "exact", _FULL, _FITS),
-    ("casme3", "paper"): Preset(1, 50, "exact", _FULL, _LARGE),
-    ("sammlv", "paper"): Preset(7, 30, "exact", _FULL, _FITS),
-    ("casme2sq", "paper"): Preset(1, 50, "exact", _FULL, _FITS),
-    ("casme3-rehearsal", "paper"): Preset(1, 50, signals.MODE, _FULL, _LARGE),
-}
-"""(data set, preset) → settings. The first preset of a data set is its default."""
-
-
-def presets_of(dataset: str) -> list[str]:
-    """Names of the presets of a data set, the default first. ValueError listing the known data sets."""
-    names = [preset for name, preset in PRESETS if name == dataset]
-    if not names:
-        raise ValueError(f"unknown data set {dataset!r}; known: {', '.join(datasets.known())}")
-    return names
-
-
-@dataclass(frozen=True)
-class Config:
-    """One experiment: everything that decides its numbers, and where its files lie. Made by `configure`."""
-
-    dataset: str
-    variant: str
-    seed: int
-    preset: str
-    root: Path
-    settings: Preset
-    landmarks: Path
-    epochs: int = 0  # in place of the preset's, to try things out; 0 leaves them
-    p: float = 0.55
-    stitch: str = "mean"
-    scorer: str = "strict"
-
-    @property
-    def what(self) -> Variant:
-        """The variant's description."""
-        return VARIANTS[self.variant]
-
-    @property
-    def data(self) -> Path:
-        """The folder that holds every data set, its flow and its runs."""
-        return self.root / "data"
-
-    @property
-    def edition(self) -> str:
-        """Name of the folders of runs and figures: the data set, with what is not its default."""
-        default = presets_of(self.dataset)[0]
-        preset = "" if self.preset == default else f"-{self.preset}"
-        return self.dataset + preset + (f"-{self.epochs}epochs" if self.epochs else "")
-
-    @property
-    def run_folder(self) -> Path:
-        """Where the folds of this variant and seed lie."""
-        return self.data / "runs" / self.edition / self.variant / f"seed{self.seed}"
-
-    @property
-    def flow_folder(self) -> Path:
-        """Where the flow that this experiment reads lies, keyed by its settings."""
-        s = self.settings
-        marks = self.landmarks.name + "/" * self.landmarks.is_dir()
-        settings = (self.what.roi_set, s.window, s.flow_mode, s.frame_step, marks)
-        name = f"roi{self.what.roi_set}-k{s.window}-{s.flow_mode}-{digest(settings)[:6]}"
-        return self.data / "flow" / self.dataset / name
-
-    @property
-    def figures(self) -> Path:
-        """Where tables and figures go: `figures/<edition>`, or under $METST_FIGURES where that is set."""
-        base = os.environ.get("METST_FIGURES")
-        return (Path(base) if base else self.root / "figures") / self.edition
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether the data are rendered or signals, which every caption then says."""
-        return self.dataset == "synthetic" or self.rehearsal
-
-    @property
-    def rehearsal(self) -> bool:
-        """Whether there are no frames at all: real annotations, and flow made of signals."""
-        return self.dataset in datasets.REHEARSALS
-
-    @property
-    def trained(self) -> Config:
-        """The experiment whose training this one uses: itself, or that of the variant it is trained as."""
-        return dataclasses.replace(self, variant=self.what.trained_as or self.variant)
-
-    def fitting(self) -> dict[str, Any]:
-        """What decides the predictions, as JSON-able values; no paths of this machine."""
-        network = self.what.network
-        learned = network in self.settings.training
-        return {
-            "dataset": self.dataset,
-            "variant": self.trained.variant,
-            "seed": self.seed,
-            "preset": self.preset,
-            "roi_set": self.what.roi_set,
-            "frame_step": self.settings.frame_step,
-            "window": self.settings.window,
-            "flow_mode": self.settings.flow_mode,
-            "network": network,
-            "size": self.settings.sizes.get(network, {}),
-            "training": dataclasses.asdict(self.training) if learned else None,
-            "stitch": self.stitch,
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        """What decides the numbers: `fitting`, and how events are made of predictions and scored."""
-        scoring = {"p": self.p, "result_synergy": self.what.result_synergy, "scorer": self.scorer}
-        return self.fitting() | {"variant": self.variant, "scoring": scoring}
-
-    @property
-    def training(self) -> training.TrainingSettings:
-        """Training settings of this variant's network, with its feature-level synergy."""
-        chosen = self.settings.training[self.what.network]
-        epochs = self.epochs or chosen.epochs
-        return dataclasses.replace(chosen, epochs=epochs, feature_synergy=self.what.feature_synergy)
-
-
-def home(root: str | Path = "") -> Path:
-    """The compendium's folder: `root` if given, else $METST_ROOT, else the checkout, else this folder."""
-    if root or os.environ.get("METST_ROOT"):
-        return Path(root or os.environ["METST_ROOT"]).resolve()
-    checkout = Path(__file__).resolve().parent.parent
-    return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
-
-
-def configure(
-    dataset: str = "synthetic",
-    variant: str = "me-tst",
-    seed: int = 0,
-    preset: str = "",
-    root: str | Path = "",
-    landmarks: str | Path = "",
-) -> Config:
-    """The experiment of these names; empty texts mean the defaults.
-
-    landmarks is dlib's predictor file, or a folder with a landmark file of each video (`landmark_file`): by
-    default $METST_LANDMARKS, else the demonstration predictor for the synthetic set and
-    `data/shape_predictor_68_face_landmarks.dat` for the others.
-    Raises ValueError for an unknown data set, variant or preset, listing the known ones.
-    """
-    known = presets_of(dataset)
-    preset = preset or known[0]
-    if preset not in known:
-        raise ValueError(f"unknown preset {preset!r} for {dataset}; known: {', '.join(known)}")
-    if variant not in VARIANTS:
-        raise ValueError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
-    root = home(root)
-    own = "synthetic/shape_predictor_68_synthetic.dat" if dataset == "synthetic" else faces.PREDICTOR.name
-    if dataset in datasets.REHEARSALS:
-        landmarks = root / "data" / "none"  # no face, so no landmarks
-    marks = Path(os.path.abspath(landmarks or os.environ.get("METST_LANDMARKS") or root / "data" / own))
-    return Config(dataset, variant, seed, preset, root, PRESETS[dataset, preset], marks)
-
-
-@functools.lru_cache(maxsize=4)
-def _load(dataset: str, data: Path, frame_step: int, ranges: tuple = ()) -> Dataset:
-    options: dict[str, Any] = {}
-    if ranges:  # what lies behind a cache's last window is left out, audited
-        options = {"ranges": {(subject, video): ends for subject, video, *ends in ranges}, "bad_rows": "drop"}
-    return datasets.load(dataset, data, frame_step=frame_step, **options).with_me()
-
-
-def load_data(config: Config) -> Dataset:
-    """The videos that contain an ME, of every subject that has one: the folds and their test videos.
-
-    Where the flow is imported from the authors' caches, these say which videos there are and how long they
-    are, and no frames are needed; other regions take the frames where they are there, else the same.
-    """
-    settings = config.dataset, config.data, config.settings.frame_step
-    if ranges := _imported(config):
-        return _load(*settings, ranges)
-    try:
-        return _load(*settings)
-    except FileNotFoundError:
-        if ranges := _imported(dataclasses.replace(config, variant="me-tst")):
-            return _load(*settings, ranges)
-        raise
-
-
-def _imported(config: Config) -> tuple:
-    """(subject, video, first, last frame number) of each video whose flow is imported; () where none is."""
-    try:
-        imported = flow_report(config).get("imported", {})
-    except FileNotFoundError:
-        return ()
-    return tuple(map(tuple, imported.get("ranges", ())))
-
-
-# --- flow -----------------------------------------------------------------------------------------------
-
-
-def landmarks_along(config: Config, video: Video) -> np.ndarray:
-    """Landmarks (T, 68, 2) for figures: those of each window's first frame, kept until the next one.
-
-    A frame without a face has its neighbour's. ValueError where the video has none at all.
-    """
-    points, images = landmarker(config, video), frames.open(video)
-    starts = windows.window_starts(video.n_frames, config.settings.window)
-    found = [(start, points(images[start], start)) for start in starts.tolist()]
-    found = [(start, seen) for start, seen in found if seen is not None]
-    if not found:
-        raise ValueError(f"no face found in {video.subject} {video.name}")
-    points.save()
-    at = np.searchsorted([start for start, _ in found], np.arange(video.n_frames), side="right") - 1
-    return np.stack([seen for _, seen in found])[np.maximum(at, 0)]
-
-
-def flow_path(config: Config, video: Video) -> Path:
-    """Where a video's ROI flow lies."""
-    return config.flow_folder / f"{video.subject}_{video.name}.npz"
-
-
-def landmark_file(config: Config, video: Video) -> Path:
-    """A video's file in the folder of landmarks: `<subject>_<video>.npz` of ours, or `.csv` of OpenFace.
-
-    It has one row for every frame of the video, before frame_step. FileNotFoundError naming what is missing.
-    """
-    paths = [config.landmarks / f"{video.subject}_{video.name}{suffix}" for suffix in (".npz", ".csv")]
-    for path in paths:
-        if path.is_file():
-            return path
-    raise FileNotFoundError(
-        f"no landmarks of video {video.subject} {video.name}: looked for {paths[0]} and {paths[1].name}"
-    )
-
-
-def landmarker(config: Config, video: Video) -> faces.CachedLandmarker | faces.PrecomputedLandmarks:
-    """Where the face is in a video: its landmark file where config.landmarks is a folder, else by predictor.
-
-    What the predictor finds is cached under `data/landmarks/`. ValueError where a landmark file has another
-    number of frames than the video.
-    """
-    if config.landmarks.is_dir():
-        path, step = landmark_file(config, video), config.settings.frame_step
-        points = faces.read_landmarks(path, step)
-        if len(points) != video.n_frames:
-            kept = f", every {step}th kept" if step > 1 else ""
-            raise ValueError(
-                f"{path}: landmarks of {len(points)} frames{kept}, but video {video.subject} {video.name} "
-                f"has {video.n_frames}; a row is wanted for every frame, with or without a face"
-            )
-        return points
-    name = f"{video.subject}_{video.name}.npz"
-    cache = config.data / "landmarks" / config.dataset / config.landmarks.stem / name
-    return faces.CachedLandmarker(_dlib(config.landmarks), cache)
-
-
-@functools.lru_cache(maxsize=1)
-def _dlib(predictor: Path) -> faces.DlibLandmarker:
-    return faces.DlibLandmarker(predictor)  # the predictor for real faces is 100 MB: read it once
-
-
-def prepare(config: Config, jobs: int = 2, progress: bool = True) -> dict[str, Any]:
-    """Extract and cache the flow of every video of the experiment; returns the report it writes.
-
-    The report (`complete.json` beside the flow, written last) holds each video's hash, its flagged windows
-    and replaced frames, and under "failed" the videos that gave none, with the reason. Videos whose flow is
-    there and whose inputs have not changed are skipped. Flow imported from the authors' caches is left as it
-    is, and its report returned.
-    """
-    if _imported(config):
-        return flow_report(config)
-    data = load_data(config)
-    if not config.rehearsal and all(video.source is None for video in data.videos):
-        raise FileNotFoundError(
-            f"no frames of {config.dataset}: the authors' caches hold the flow of 5 regions, and "
-            f"{config.variant} reads {len(rois.roi_set(config.what.roi_set))}"
-        )
-    files = {v.key: landmark_file(config, v) for v in data.videos} if config.landmarks.is_dir() else {}
-    known = _sha(config.landmarks) if config.landmarks.is_file() else None
-    made_with = _made_with(config)
-    report: dict[str, Any] = {"predictor": known, "videos": {}, "failed": {}}
-    for video in tqdm(
-        data.videos, desc=f"flow of {config.dataset}", unit="video", disable=None if progress else True
-    ):
-        name, path = f"{video.subject} {video.name}", flow_path(config, video)
-        marks = _sha(files[video.key]) if files else known
-        inputs = digest(marks, made_with, video.n_frames, video.fps, _source(video))
-        try:
-            if not _is_current(path, inputs):
-                _extract(config, video, path, inputs, jobs)
-        except ValueError as error:
-            report["failed"][name] = str(error)
-            tqdm.write(f"error: no flow of {name}: {error}")
-            continue
-        stored = flow.RoiFlow.load(path)
-        report["videos"][name] = {
-            "sha256": _sha(path),
-            "windows": len(stored.starts),
-            "flagged": int(stored.flags.sum()),
-            "replaced": stored.settings.get("replaced", 0),
-        }
-    if not report["videos"]:
-        raise ValueError(f"no video of {config.dataset} gave any flow; the first: {_first(report['failed'])}")
-    write_json(config.flow_folder / "complete.json", report)
-    return report
-
-
-def _made_with(config: Config) -> Any:
-    """What synthetic flow comes from, besides the videos' frames and lengths."""
-    if config.rehearsal:
-        labels = [
-            (v.subject, v.name, [dataclasses.astuple(e) for e in v.events]) for v in load_data(config).videos
-        ]
-        return signals.response(config.what.roi_set).key, labels
-    if config.synthetic:
-        return (config.data / config.dataset / "complete.json").read_text()
-    return ""
-
-
-def _extract(config: Config, video: Video, path: Path, inputs: str, jobs: int) -> None:
-    if config.rehearsal:
-        blinks = not load_data(config).has_blinks(video.subject)
-        s = config.settings
-        made = signals.roi_flow(video, config.what.roi_set, s.window, blinks=blinks)
-        made.save(path, inputs=inputs)
-        return
-    points, images = landmarker(config, video), frames.open(video)
-    try:
-        values = flow.extract(
-            images,
-            points,
-            roi_set=config.what.roi_set,
-            window=config.settings.window,
-            mode=config.settings.flow_mode,
-            threads=jobs,
-            fps=video.fps,
-            name=f"{video.subject} {video.name}",
-        )
-    finally:
-        points.save()
-    values.save(path, inputs=inputs, replaced=len(images.replaced))
-
-
-def _is_current(path: Path, inputs: str) -> bool:
-    try:
-        return flow.RoiFlow.load(path).settings.get("inputs") == inputs
-    except (FileNotFoundError, ValueError):
-        return False
-
-
-def _source(video: Video) -> str:
-    """What the pixels are read from, without the machine's own folder names."""
-    source = video.source
-    return f"{source.template} {source.numbers}" if hasattr(source, "numbers") else str(source)
-
-
-def load_flow(config: Config, videos: Iterable[Video]) -> dict[Key, flow.RoiFlow]:
-    """The cached flow of these videos; videos that `prepare` could not extract are left out.
-
-    Raises FileNotFoundError naming the command that makes it where there is no flow yet.
-    """
-    report = flow_report(config)
-    kept = [v for v in videos if f"{v.subject} {v.name}" not in report["failed"]]
-    return {video.key: flow.RoiFlow.load(flow_path(config, video)) for video in kept}
-
-
-def flow_report(config: Config) -> dict[str, Any]:
-    """What `prepare` wrote beside the flow. FileNotFoundError naming the command where it has not run."""
-    path = config.flow_folder / "complete.json"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no flow of {config.dataset} with these settings ({config.flow_folder}); "
-            f"make it with `metst flow {config.dataset}`"
-        )
-    return json.loads(path.read_text())
+from metst_lib.preparation import (
+    Key,
+    flow_path,
+    flow_report,
+    landmark_file,
+    landmarker,
+    landmarks_along,
+    load_data,
+    load_flow,
+    prepare,
+)
+from metst_lib.variants import PRESETS, VARIANTS, Config, Preset, Variant, configure, home, presets_of
+
+__all__ = [
+    "PRESETS",
+    "VARIANTS",
+    "Config",
+    "Fit",
+    "Fold",
+    "Key",
+    "Preset",
+    "Run",
+    "Variant",
+    "build",
+    "chosen",
+    "configure",
+    "fit",
+    "flow_path",
+    "flow_report",
+    "fold_folder",
+    "folds",
+    "git_revision",
+    "home",
+    "landmark_file",
+    "landmarker",
+    "landmarks_along",
+    "load_data",
+    "load_flow",
+    "prepare",
+    "presets_of",
+    "read_fold",
+    "read_run",
+    "run_fold",
+    "run_folds",
+    "versions",
+]
 
 
 # --- one fold -------------------------------------------------------------------------------------------
@@ -807,11 +416,3 @@ def git_revision() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def _sha(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _first(named: dict[str, str]) -> str:
-    return next((f"{name}: {reason}" for name, reason in named.items()), "there is no video")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import shorter
 
-from metst_lib import experiment, frames, metrics
+from metst_lib import experiment, frames, metrics, preparation
 from metst_lib.experiment import configure
 
 
@@ -75,7 +75,7 @@ def test_flow_is_extracted_once(config, monkeypatch):
     def never(*_, **__):
         raise AssertionError("extracted again")
 
-    monkeypatch.setattr(experiment.flow, "extract", never)
+    monkeypatch.setattr(preparation.flow, "extract", never)
     report = experiment.prepare(config, progress=False)
     assert sorted(report["videos"]) == ["spNO.1 a", "spNO.2 a", "spNO.3 a"]
     assert report["failed"] == {}
@@ -84,7 +84,7 @@ def test_flow_is_extracted_once(config, monkeypatch):
 def test_half_a_flow_file_is_never_read_as_whole(config):
     video = experiment.load_data(config).videos[0]
     path = experiment.flow_path(config, video)
-    whole = experiment.flow.RoiFlow.load(path).values
+    whole = preparation.flow.RoiFlow.load(path).values
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(ValueError, match=path.name):
         experiment.load_flow(config, [video])
@@ -107,7 +107,7 @@ def test_a_video_without_a_face_is_reported_and_the_rest_goes_on(config, monkeyp
         def __getitem__(self, i):
             return np.zeros_like(self.frames[i])
 
-    monkeypatch.setattr(experiment.frames, "open", Blank)
+    monkeypatch.setattr(preparation.frames, "open", Blank)
     report = experiment.prepare(config, progress=False)
     assert list(report["failed"]) == ["spNO.2 a"]
     assert "face" in report["failed"]["spNO.2 a"]
@@ -212,7 +212,7 @@ def test_nothing_of_the_test_subject_reaches_training(config, monkeypatch):
 
     data = experiment.load_data(config)
     path = experiment.flow_path(config, data.videos_of(subject)[0])
-    real = experiment.flow.RoiFlow.load(path)
+    real = preparation.flow.RoiFlow.load(path)
     noise = np.random.default_rng(0).normal(size=real.values.shape).astype(np.float32) * 50
     dataclasses.replace(real, values=noise).save(path)
     wrong = dataclasses.replace(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metst_lib import experiment, faces, frames
+from metst_lib import experiment, faces, frames, preparation
 from metst_lib.experiment import configure
 
 
@@ -49,17 +49,17 @@ def openface(path, points, lost=()):
 
 
 def test_flow_is_made_of_precomputed_landmarks_without_a_predictor(root, folder, monkeypatch):
-    monkeypatch.setattr(experiment.faces, "DlibLandmarker", never)
+    monkeypatch.setattr(preparation.faces, "DlibLandmarker", never)
     config = configure(root=root, landmarks=folder)
     asked = []
 
     def extract(images, points, **settings):
         asked.append((settings["name"], len(points), points(images[0], 7)))
-        windows = experiment.windows.window_starts(len(images), settings["window"])
+        windows = preparation.windows.window_starts(len(images), settings["window"])
         values = np.zeros((len(windows), 10, settings["window"]))
-        return experiment.flow.RoiFlow(values, windows, windows < 0, len(images))
+        return preparation.flow.RoiFlow(values, windows, windows < 0, len(images))
 
-    monkeypatch.setattr(experiment.flow, "extract", extract)
+    monkeypatch.setattr(preparation.flow, "extract", extract)
     report = experiment.prepare(config, progress=False)
     assert report["failed"] == {}
     assert sorted(report["videos"]) == ["spNO.1 a", "spNO.2 a", "spNO.3 a"]
@@ -85,7 +85,7 @@ def test_real_flow_of_true_landmarks_is_near_that_of_the_predictor(root, folder,
 
     def window(points):
         piece = [images[begin + i] for i in range(30)]
-        return experiment.flow.extract(
+        return preparation.flow.extract(
             piece, lambda image, i: points(image, begin + i), window=30, mode="fast"
         ).values
 
@@ -115,7 +115,7 @@ def test_flow_of_other_landmarks_lies_in_another_folder(root, folder, monkeypatc
 
 def test_a_missing_file_is_named_before_anything_is_extracted(root, folder, monkeypatch):
     (folder / "spNO.3_a.npz").unlink()
-    monkeypatch.setattr(experiment.flow, "extract", never)
+    monkeypatch.setattr(preparation.flow, "extract", never)
     config = configure(root=root, landmarks=folder)
     with pytest.raises(FileNotFoundError, match=r"no landmarks of video spNO\.3 a: .*spNO\.3_a\.npz and"):
         experiment.prepare(config, progress=False)
@@ -148,11 +148,11 @@ def test_a_bad_file_is_named_and_the_other_videos_go_on(root, folder, monkeypatc
     spoil(folder / "spNO.3_a.npz")
 
     def extract(images, points, **settings):
-        windows = experiment.windows.window_starts(len(images), settings["window"])
+        windows = preparation.windows.window_starts(len(images), settings["window"])
         values = np.zeros((len(windows), 10, settings["window"]))
-        return experiment.flow.RoiFlow(values, windows, windows < 0, len(images))
+        return preparation.flow.RoiFlow(values, windows, windows < 0, len(images))
 
-    monkeypatch.setattr(experiment.flow, "extract", extract)
+    monkeypatch.setattr(preparation.flow, "extract", extract)
     report = experiment.prepare(configure(root=root, landmarks=folder), progress=False)
     assert sorted(report["videos"]) == ["spNO.1 a", "spNO.2 a"]
     assert list(report["failed"]) == ["spNO.3 a"]

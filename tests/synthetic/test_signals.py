@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from metst_lib import cli, datasets, experiment, figures, rois
+from metst_lib import cli, datasets, experiment, figures, preparation, rois
 from metst_lib.events import Event, Video
 from metst_lib.flow import RoiFlow
 from metst_lib.synthetic import rehearsal, signals
@@ -242,7 +242,7 @@ def test_flow_of_a_rehearsal_is_made_again_only_when_its_annotations_change(owne
     data = tmp_path / "data"
     rehearsal.write("casme3", data, owners)
     config = experiment.configure("casme3-rehearsal", root=tmp_path)
-    experiment._load.cache_clear()
+    preparation._load.cache_clear()
     first = experiment.prepare(config, progress=False)
     paths = sorted(config.flow_folder.glob("*.npz"))
     times = [path.stat().st_mtime_ns for path in paths]
@@ -251,7 +251,7 @@ def test_flow_of_a_rehearsal_is_made_again_only_when_its_annotations_change(owne
     rows = [[*lookalikes.CASME3_MICRO[0][:2], "90", "95", "102", "4", "VII", "disgust"]]
     lookalikes.casme3(owners, micro=lookalikes.CASME3_MICRO[1:] + rows)
     rehearsal.write("casme3", data, owners)
-    experiment._load.cache_clear()
+    preparation._load.cache_clear()
     assert experiment.prepare(config, progress=False) != first
 
 
