@@ -321,7 +321,7 @@ class Cut:
     def tile(self, channels: int, states: int) -> tuple[int, int]:
         """Channels and states of a tile, powers of two that hold what there is."""
         n = triton.next_power_of_2(states)
-        return max(1, min(self.elements // n, triton.next_power_of_2(channels))), n
+        return max(1, min(self.elements // n, triton.next_power_of_2(max(channels, 16)))), n
 
 
 FORWARD = Cut(elements=2048, warps=4)
