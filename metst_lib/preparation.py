@@ -238,7 +238,7 @@ def flow_report(config: Config) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(
             f"no flow of {config.dataset} with these settings ({config.flow_folder}); "
-            f"make it with `metst flow {config.dataset}`"
+            f"make it with `metst flow {config.dataset} --variant {config.variant}`"
         )
     return json.loads(path.read_text())
 

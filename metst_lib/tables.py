@@ -171,9 +171,9 @@ def read_runs(
 
 
 def lacking(runs: Sequence[experiment.Run]) -> str:
-    """ "k of n folds" for the first seed of a variant that is not complete, "" where all are."""
-    counts = [f"{len(r.folds)} of {len(r.folds) + len(r.missing)} folds" for r in runs if r.missing]
-    return counts[0] if counts else ""
+    """ "k of n folds" of a variant, all seeds together, where some are missing; "" where none is."""
+    there, missing = sum(len(run.folds) for run in runs), sum(len(run.missing) for run in runs)
+    return f"{there} of {there + missing} folds" if missing else ""
 
 
 def our_rows(runs: Runs) -> pd.DataFrame:
