@@ -51,6 +51,12 @@ def test_published_tables_are_the_papers():
     assert (best.casme3_strs, best.sammlv_strs) == (0.0487, 0.1848)
 
 
+def test_every_data_set_has_a_name_and_synthetic_ones_say_so():
+    for name in {name for name, _ in experiment.PRESETS}:
+        assert name in tables.TITLES
+        assert ("synthetic" in tables.TITLES[name]) == experiment.configure(name).synthetic
+
+
 def test_the_ticks_of_table_5_are_those_of_the_paper(made):
     frame, theirs = made["table5_ablation"].frame, tables.published(5)
     columns = ["multi_granularity_roi", "slowfast", "feature_synergy", "result_synergy"]
