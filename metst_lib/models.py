@@ -172,18 +172,8 @@ class Join(nn.Module):
 
     def forward(self, fast: Tensor, slow: Tensor) -> Tensor:
         """(b, T, C) and (b, T/2, 2C) -> (b, T, 3C)."""
-        if slow.is_cuda:  # where torch's own gradient adds up in no fixed order
-            slow = doubled(slow)
-        else:
-            slow = F.interpolate(slow.transpose(1, 2), scale_factor=2, mode="linear").transpose(1, 2)
+        slow = F.interpolate(slow.transpose(1, 2), scale_factor=2, mode="linear").transpose(1, 2)
         return torch.cat([fast, slow], dim=2)
-
-
-def doubled(x: Tensor) -> Tensor:
-    """`F.interpolate` to twice the frames, linear, with time in the middle: (b, T, C) -> (b, 2T, C)."""
-    before = torch.cat([x[:, :1], x[:, :-1]], dim=1)
-    after = torch.cat([x[:, 1:], x[:, -1:]], dim=1)
-    return torch.stack([0.25 * before + 0.75 * x, 0.75 * x + 0.25 * after], dim=2).flatten(1, 2)
 
 
 class Transformer(nn.Module):
@@ -225,7 +215,7 @@ class Transformer(nn.Module):
     def forward(self, flow: Tensor) -> tuple[Tensor, Tensor]:
         """flow (b, C1, T) -> spotting score (b, T) in [0, 1], emotion logits (b, T, n_emotions + 1)."""
         features = self.stem(_flow(flow, self.in_channels))
-        features = features + positions(*features.shape[1:], features.device).to(features)
+        features = features + positions(features.shape[1], features.shape[2]).to(features)
         spot = torch.sigmoid(self.spot_head(self.spotting(features))).squeeze(2)
         return spot, self.emotion_head(self.recognition(features))
 
@@ -382,10 +372,10 @@ class TimeConv(nn.Conv1d):
         return super().forward(x.transpose(1, 2)).transpose(1, 2)
 
 
-def positions(frames: int, dim: int, device: torch.device | None = None) -> Tensor:
+def positions(frames: int, dim: int) -> Tensor:
     """Sines and cosines that tell frames apart, wavelengths from 2π to 20,000π frames. Shape (T, C)."""
-    channel = torch.arange(dim, device=device)
-    angle = torch.arange(frames, device=device)[:, None] * 10_000.0 ** (-(channel - channel % 2) / dim)
+    channel = torch.arange(dim)
+    angle = torch.arange(frames)[:, None] * 10_000.0 ** (-(channel - channel % 2) / dim)
     return torch.where(channel % 2 == 0, torch.sin(angle), torch.cos(angle))
 
 

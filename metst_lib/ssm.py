@@ -33,9 +33,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-BACKENDS = ("torch", "c", "mamba_ssm", "triton")
+BACKENDS = ("torch", "c", "mamba_ssm")
 """Every back end by name, the faster later: the readable scan below; the same in C (`_scan.c`) for CPU
-tensors; mamba-ssm's kernel and our own Triton kernels (`scan_triton.py`) for CUDA tensors."""
+tensors; mamba-ssm's kernel for CUDA tensors."""
 
 C_VERSION = 2
 """What `scan_version` of a compiled `_scan.c` must say: an older build would misread its arguments."""
@@ -91,9 +91,6 @@ def selective_scan(
         raise ValueError(f"scan back end {backend!r} cannot run here: {reason}")
     if backend == "mamba_ssm":
         return _scan_mamba_ssm(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
-    if backend == "triton":
-        scan, _ = _triton()
-        return scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
 
     if delta_bias is not None:
         delta = delta + delta_bias
@@ -226,12 +223,6 @@ def _missing(backend: str, device: torch.device, dtype: torch.dtype) -> str:
         if dtype != torch.float32:
             return f"mamba-ssm's kernel has no {dtype}"
         return _mamba_ssm()[1]
-    if backend == "triton":
-        if device.type != "cuda":
-            return f"the Triton kernels need CUDA tensors, these are on {device.type}"
-        if dtype != torch.float32:
-            return f"the Triton kernels have no {dtype}"
-        return _triton()[1]
     return ""
 
 
@@ -268,19 +259,9 @@ def _mamba_ssm():
 
 
 @functools.cache
-def _triton():
-    """The scan of `scan_triton.py`, or None and the reason. Looked for once."""
-    try:
-        from metst_lib.scan_triton import scan
-    except ImportError as error:
-        return None, f"Triton, which torch brings on Linux with CUDA, cannot be imported ({error})"
-    return scan, ""
-
-
-@functools.cache
 def _announce(backend: str, device: str) -> None:
     """Say once per process and kind of device which scan "auto" took, and why no faster one."""
-    fastest = {"cpu": "c", "cuda": "triton"}.get(device, backend)
+    fastest = {"cpu": "c", "cuda": "mamba_ssm"}.get(device, backend)
     if reason := _missing(fastest, torch.device(device), torch.float32):
         _log.warning("selective scan on %s: %s, which is slower, since %s", device, backend, reason)
     else:

@@ -149,8 +149,7 @@ def fit(
 
     Args:
         model_factory: makes the network; called once, under this fit's own random state. The network maps
-            flow (batch, C, k) to a spotting score (batch, k) and emotion logits (batch, k, 5). On a GPU its
-            steps are recorded as a CUDA graph, so it must not look at values on the way (`.item()`).
+            flow (batch, C, k) to a spotting score (batch, k) and emotion logits (batch, k, 5).
         flows, events: by (subject, video), the same keys. Their order does not matter.
         settings: see `TrainingSettings`.
         seed: of initial weights, sampling, order, scaling and drop path, each a stream of its own. The same
@@ -201,33 +200,27 @@ def fit(
         torch.manual_seed(_seed(initial))
         model = model_factory().to(device)
         torch.manual_seed(_seed(dropping))
-        optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr, fused=device.type == "cuda")
+        optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, max_lr=settings.lr, epochs=settings.epochs, steps_per_epoch=steps
         )
         model.train()
-        scaled = torch.empty_like(flow)
-
-        def losses(batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            """The sum, Eq. 8 and Eq. 9 of the windows with these indices."""
-            score, logits = model(scaled[batch])
-            _check_output(score, logits, spot_target[batch].shape)
-            spotting_loss = F.mse_loss(score, spot_target[batch])
-            recognition_loss = weighted_cross_entropy(logits, emotion_target[batch], weight)
-            loss = settings.spot_weight * spotting_loss + settings.recognition_weight * recognition_loss
-            return loss, spotting_loss, recognition_loss
-
-        backward = (_Recorded if device.type == "cuda" else _Backward)(losses, model)
         for epoch in range(1, settings.epochs + 1):
             lr = optimiser.param_groups[0]["lr"]
             total = torch.zeros(3, dtype=torch.float64, device=device)
             factors = scaling.uniform(*settings.augment, size=(len(chosen), 1, 1)).astype(np.float32)
-            torch.mul(flow, torch.from_numpy(factors).to(device), out=scaled)
+            scaled = flow * torch.from_numpy(factors).to(device)
             for batch in torch.from_numpy(order.permutation(len(chosen))).to(device).split(settings.batch):
-                values = backward(batch)
+                score, logits = model(scaled[batch])
+                _check_output(score, logits, spot_target[batch].shape)
+                spotting_loss = F.mse_loss(score, spot_target[batch])
+                recognition_loss = weighted_cross_entropy(logits, emotion_target[batch], weight)
+                loss = settings.spot_weight * spotting_loss + settings.recognition_weight * recognition_loss
+                optimiser.zero_grad()
+                loss.backward()
                 optimiser.step()
                 schedule.step()
-                total += len(batch) * values
+                total += len(batch) * torch.stack([loss, spotting_loss, recognition_loss]).detach()
             mean = (total / len(chosen)).tolist()
             if not np.isfinite(mean).all():
                 raise FloatingPointError(
@@ -239,70 +232,10 @@ def fit(
                 f"epoch {epoch}/{settings.epochs}: loss {mean[0]:.4f} "
                 f"(spotting {mean[1]:.4f}, recognition {mean[2]:.4f})"
             )
-    model = model.cpu().eval()
     if not all(torch.isfinite(p).all() for p in model.parameters()):
         raise FloatingPointError(f"the last step of epoch {settings.epochs} left weights that are not finite")
     columns = ["epoch", "loss", "spotting", "recognition", "lr"]
-    return Fitted(model, pd.DataFrame(history, columns=columns), statistics)
-
-
-class _Backward:
-    """Called with the indices of a batch: leaves gradients of the first of the losses, returns all three."""
-
-    def __init__(self, losses: Callable[[Tensor], Sequence[Tensor]], model: nn.Module) -> None:
-        self.losses, self.model = losses, model
-        self.parameters = list(model.parameters())
-
-    def __call__(self, batch: Tensor) -> Tensor:
-        values = self.losses(batch)
-        self.model.zero_grad()
-        values[0].backward()
-        return torch.stack(values).detach()
-
-
-class _Recorded(_Backward):
-    """The same as CUDA graphs, one for each size of a batch.
-
-    A small network is some thousand kernels a batch, each of which takes longer to start than to run. A graph
-    starts them all by one call. The losses that are returned are overwritten by the next call.
-    """
-
-    def __init__(self, *arguments) -> None:
-        super().__init__(*arguments)
-        self.graphs: dict[int, tuple] = {}
-
-    def __call__(self, batch: Tensor) -> Tensor:
-        if len(batch) not in self.graphs:
-            self.graphs[len(batch)] = self._record(batch.clone())
-        graph, indices, values, gradients = self.graphs[len(batch)]
-        indices.copy_(batch)
-        graph.replay()
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
-        return values
-
-    def _record(self, indices: Tensor) -> tuple:
-        def run() -> tuple[Tensor, tuple]:
-            values = self.losses(indices)
-            gradients = torch.autograd.grad(values[0], self.parameters, allow_unused=True)
-            return torch.stack(values).detach(), gradients
-
-        # Kernels must have run before they are recorded; what such a run changes is put back.
-        buffers = [x.clone() for x in self.model.buffers()]
-        random = torch.cuda.get_rng_state(indices.device)
-        stream, current = torch.cuda.Stream(indices.device), torch.cuda.current_stream(indices.device)
-        stream.wait_stream(current)
-        with torch.cuda.stream(stream):
-            for _ in range(2):
-                run()
-        current.wait_stream(stream)
-        for buffer, before in zip(self.model.buffers(), buffers, strict=True):
-            buffer.copy_(before)
-        torch.cuda.set_rng_state(random, indices.device)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            values, gradients = run()
-        return graph, indices, values, gradients
+    return Fitted(model.cpu().eval(), pd.DataFrame(history, columns=columns), statistics)
 
 
 def class_weights(counts: Sequence[int] | np.ndarray, neutral: float = 6.0) -> np.ndarray:
@@ -408,7 +341,7 @@ def _own_random_state(device: torch.device) -> Iterator[None]:
     devices = [device] if device.type == "cuda" else []
     with (
         torch.random.fork_rng(devices=devices),
-        torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False, allow_tf32=False),
+        torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False),
     ):
         yield
 

@@ -4,8 +4,12 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from metst_lib import experiment, synthetic
+
+settings.register_profile("same", derandomize=True, deadline=None)  # a test passes always or never
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

@@ -77,11 +77,15 @@ def check(inputs, way, tolerance, softplus=True):
     y = ssm.selective_scan(**inputs, delta_softplus=softplus, backend=backend, recompute=recompute)
     expected = loop(**{k: x.detach().double().numpy() for k, x in inputs.items()}, softplus=softplus)
     assert y.dtype == inputs["u"].dtype
-    assert relative(y.detach().numpy(), expected) < tolerance
+    # In these tiny scans a value can be a small difference of large terms: judged by the size of the terms.
+    sizes = {k: x.detach().double() for k, x in inputs.items()}
+    sizes |= {k: sizes[k].abs() for k in ("u", "B", "C", "D") if k in sizes}
+    largest = np.abs(loop(**{k: x.numpy() for k, x in sizes.items()}, softplus=softplus)).max(initial=0)
+    assert np.abs(y.detach().numpy() - expected).max(initial=0) <= tolerance * largest
     weights = np.random.default_rng(1).standard_normal(y.shape)
     (y * torch.tensor(weights, dtype=y.dtype)).sum().backward()
     expected = loop_gradients(inputs, weights, softplus)
-    # In these tiny scans a gradient can be a small difference of large terms: judged by the largest of all.
+    # So can a gradient: judged by the largest of all.
     largest = max(np.abs(gradient).max() for gradient in expected.values())
     for name, gradient in expected.items():
         assert np.abs(inputs[name].grad.numpy() - gradient).max() < tolerance * largest, f"gradient of {name}"
@@ -398,8 +402,7 @@ def test_a_build_of_another_version_is_passed_over(monkeypatch, no_library_cache
 
 
 @pytest.fixture
-def no_mamba_ssm_cache(monkeypatch):
-    monkeypatch.setattr(ssm, "_triton", lambda: (None, "left out"))
+def no_mamba_ssm_cache():
     ssm._mamba_ssm.cache_clear()
     yield
     ssm._mamba_ssm.cache_clear()
@@ -430,19 +433,6 @@ def test_mamba_ssm_serves_float32_on_a_gpu_with_time_last(monkeypatch, no_mamba_
     inputs = {k: x.detach() for k, x in random_inputs(0, 2, 5, 3, 16).items()}
     y = ssm._scan_mamba_ssm(*(inputs[name] for name in ARGUMENTS), True)
     torch.testing.assert_close(y, ssm.selective_scan(**inputs, delta_softplus=True))
-
-
-def test_the_triton_kernels_serve_float32_on_a_gpu_where_triton_is(monkeypatch):
-    monkeypatch.setitem(sys.modules, "metst_lib.scan_triton", types.SimpleNamespace(scan="the kernels"))
-    ssm._triton.cache_clear()
-    assert ssm._triton() == ("the kernels", "")
-    assert ssm.choose_backend("cuda") == "triton"
-    assert ssm.choose_backend("cuda", torch.float64) == "torch"
-    assert "need CUDA tensors" in ssm.missing_backends("cpu")["triton"]
-    monkeypatch.setitem(sys.modules, "metst_lib.scan_triton", None)  # makes the import fail
-    ssm._triton.cache_clear()
-    assert "Triton, which torch brings" in ssm.missing_backends("cuda")["triton"]
-    ssm._triton.cache_clear()
 
 
 def test_recompute_keeps_inputs_only():
