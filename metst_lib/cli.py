@@ -46,6 +46,17 @@ def main() -> None:
     """Micro-expression analysis by temporal state transition: the steps of the workflow, one by one."""
 
 
+@main.command()
+@click.option("--root", default="", help="The compendium's folder; default: this checkout.")
+def doctor(root: str) -> None:
+    """Say what is installed, which scans and data are there, and what to do; exit status 1 at a problem."""
+    from metst_lib import doctor as examiner
+
+    found = examiner.examine(root)
+    _print(found)
+    raise SystemExit(int((found["state"] == examiner.PROBLEM).any()))
+
+
 @main.group()
 def data() -> None:
     """Make and check data sets."""
