@@ -54,6 +54,12 @@ def chapter_of(run):
     return "04_me_tst_plus" if run.what.network == "METSTPlus" else "03_me_tst"
 
 
+def flows_of(run):
+    """The flow that a run's chapter reads: notebook 04 compares both sets of regions."""
+    both = [run_of("me-tst"), run_of("me-tst-plus")] if chapter_of(run) == "04_me_tst_plus" else []
+    return sorted({each.flow_folder / "complete.json" for each in (run, *both)})
+
+
 def parameters(subjects, run=None):
     """What a notebook is told on the command line."""
     values = {"dataset": DATASET, "preset": EDITION.preset, "root": ROOT, "subject": subjects}
@@ -90,7 +96,7 @@ rule render:
 
 # In these loops everything that differs stands in params: a shell command is put together only when it runs.
 
-for folder, variant in {run.flow_folder: run.variant for run in reversed(EVERY_RUN)}.items():
+for folder, variant in {run_of(name).flow_folder: name for name in ("me-tst-plus", "me-tst")}.items():
 
     rule:
         name:
@@ -113,7 +119,7 @@ for run in EVERY_RUN:
             name:
                 f"{run.variant}_seed{run.seed}_job{number}"
             input:
-                run.flow_folder / "complete.json",
+                flows_of(run),
                 metrics(run.trained, subjects) if run.trained != run else [],
                 ancient(f"notebooks/{chapter_of(run)}.ipynb"),  # its prose may change without a new training
             output:
@@ -128,8 +134,7 @@ for run in EVERY_RUN:
                 f"{NOTEBOOK} notebooks/{{params.notebook}}.ipynb {{log:q}} {{params.values}}"
 
 
-FLOW = [run_of(variant).flow_folder / "complete.json" for variant in ("me-tst", "me-tst-plus")]
-NEEDS = {"01_data_exploration": SOURCE, "02_flow_extraction": FLOW}
+NEEDS = {"01_data_exploration": SOURCE, "02_flow_extraction": flows_of(run_of("me-tst-plus"))}
 DRAWS = {"06_visualization": [FIGURES / f"{name}.{kind}" for name in DRAWN for kind in ("png", "pdf")]}
 
 for chapter in CHAPTERS:
