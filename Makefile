@@ -4,7 +4,7 @@ CORES ?= all
 SEEDS ?= 1
 SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --rerun-incomplete --quiet rules host reason
 
-.PHONY: demo test lab notebooks lock
+.PHONY: demo test lab notebooks bench lock
 
 demo: .venv/ready  # the whole compendium on the synthetic set: tables, figures, executed notebooks
 	$(SNAKEMAKE) --config seeds=$(SEEDS)
@@ -27,9 +27,19 @@ notebooks: .venv/ready  # execute the notebooks in place, for storing
 lock:  # resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --extra dev --custom-compile-command "make lock" --quiet -o requirements.lock
 
+bench: benchmarks/.venv/ready  # speed against other projects' scans and bare OpenCV; writes benchmarks/RESULTS.md
+	OMP_NUM_THREADS=1 benchmarks/.venv/bin/python benchmarks/run.py $(BENCHMARKS)
+
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit('Python 3.11 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 11) else 0"
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet -r requirements.lock
 	.venv/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+benchmarks/.venv/ready: .venv/ready benchmarks/requirements.txt  # .venv's packages, and the peers
+	.venv/bin/python -m venv benchmarks/.venv
+	.venv/bin/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" \
+	    > $$(benchmarks/.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/metst.pth
+	benchmarks/.venv/bin/python -m pip install --quiet -r benchmarks/requirements.txt
 	touch $@
