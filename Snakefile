@@ -23,7 +23,7 @@ ROOT = str(experiment.home(config.get("root", "")))
 
 EDITION = experiment.configure(DATASET, preset=PRESET, root=ROOT)
 RENDERED = EDITION.data / "synthetic" / "complete.json"
-SOURCE = [RENDERED] if EDITION.synthetic else []
+SOURCE = [RENDERED] if EDITION.dataset == "synthetic" else []
 RUNS = EDITION.data / "runs" / EDITION.edition
 FIGURES = EDITION.figures
 CHAPTERS = ["01_data_exploration", "02_flow_extraction", "03_me_tst", "04_me_tst_plus",
@@ -34,11 +34,11 @@ TABLES = ["table1_spotting_f1", "table2_recognition", "table3_analysis", "table4
 DRAWN = ["fig1_state_transition", "fig2_window_against_video", "fig3_architecture", "fig4_result_synergy",
          "fig5_confusion", "fig6_one_video", "fig7_two_variants", "fig8_key_regions"]
 
-if EDITION.synthetic and not RENDERED.exists():  # who is in it is known before it is rendered
+if EDITION.dataset == "synthetic" and not RENDERED.exists():  # who is in it is known before it is rendered
     FOLDS = list(dict.fromkeys(p.subject for p in synthetic.plan(subjects=8, videos=2, seconds=30, fps=30, seed=0)))
 else:
     FOLDS = experiment.folds(EDITION)
-PER_JOB = int(config.get("folds_per_job", len(FOLDS) if EDITION.synthetic else 1))
+PER_JOB = int(config.get("folds_per_job", len(FOLDS) if EDITION.dataset == "synthetic" else 1))
 JOBS = [FOLDS[start : start + PER_JOB] for start in range(0, len(FOLDS), PER_JOB)]
 
 
