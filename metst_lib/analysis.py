@@ -15,11 +15,20 @@ import numpy as np
 import pandas as pd
 
 from metst_lib import experiment, metrics, spotting
+from metst_lib.datasets import Dataset
 from metst_lib.events import Event, Video
+from metst_lib.figures import Synergy
 
 Key = tuple[str, str]
 
-CAUSES = ("micro-expression", "macro-expression", "blink", "head motion", "nothing known")
+CAUSES = (
+    "micro-expression",
+    "macro-expression",
+    "blink",
+    "head motion",
+    "blinks not labelled",
+    "nothing known",
+)
 """What can lie under a false positive, the first that applies; see `cause`."""
 FASTEST = 0.1
 """Head motion counts where the head moves further than in all but this share of a video's intervals."""
@@ -92,7 +101,18 @@ def candidate_table(run: experiment.Run) -> pd.DataFrame:
             for i, c in enumerate(found)
         ]
     columns = "subject video onset offset height vote emotion dropped true truth".split()
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).astype({"dropped": bool, "true": bool})
+
+
+def synergy_counts(run: experiment.Run) -> Synergy:
+    """Fig. 4 as counts: candidates kept and dropped by the recogniser's vote, true and false ones."""
+    table = candidate_table(run)
+    return Synergy(
+        kept_true=int((~table.dropped & table.true).sum()),
+        kept_false=int((~table.dropped & ~table.true).sum()),
+        dropped_true=int((table.dropped & table.true).sum()),
+        dropped_false=int((table.dropped & ~table.true).sum()),
+    )
 
 
 def _emotion(event: Event | None) -> str:
@@ -102,11 +122,14 @@ def _emotion(event: Event | None) -> str:
 # --- false positives ------------------------------------------------------------------------------------
 
 
-def cause(interval: Event, video: Video, moving: np.ndarray | None = None) -> str:
+def cause(
+    interval: Event, video: Video, moving: np.ndarray | None = None, blinks_labelled: bool = True
+) -> str:
     """What lies under an interval, the first of `CAUSES` that shares a frame with it.
 
     A micro-expression here is one that the interval touches without matching it. moving (T,): frames from
-    which on the head moves much (`head_moves`); without it head motion is not known.
+    which on the head moves much (`head_moves`); without it head motion is not known. Where nobody labelled
+    this subject's blinks, an interval without another cause may lie on one: that is not "nothing known".
     """
     there = {
         event.kind
@@ -116,7 +139,9 @@ def cause(interval: Event, video: Video, moving: np.ndarray | None = None) -> st
     for name, kind in zip(CAUSES, ("micro", "macro", "blink"), strict=False):
         if kind in there:
             return name
-    return "head motion" if moving is not None and moving[interval.onset] else "nothing known"
+    if moving is not None and moving[interval.onset]:
+        return "head motion"
+    return "nothing known" if blinks_labelled else "blinks not labelled"
 
 
 def head_moves(head: np.ndarray, length: int, share: float = FASTEST) -> np.ndarray:
@@ -145,35 +170,34 @@ def true_heads(config: experiment.Config, videos: Sequence[Video]) -> dict[Key, 
 
 
 def false_positives(
-    run: experiment.Run, videos: Sequence[Video], heads: Mapping[Key, np.ndarray] | None = None
+    run: experiment.Run, data: Dataset, heads: Mapping[Key, np.ndarray] | None = None
 ) -> pd.DataFrame:
     """One row for each false positive: subject, video, onset, offset, emotion, cause.
 
-    heads: as `true_heads`. With several variants the predictions of each are looked at alone.
+    data: the run's data set, which knows whose blinks were labelled; heads: as `true_heads`.
     """
     hit = {(match.video, match.prediction) for match in metrics.evaluate(run.predicted, run.truth).matches}
     rows = []
-    for video in videos:
+    for video in data.videos:
         for i, event in enumerate(run.predicted.get(video.key, [])):
             if (video.key, i) not in hit:
-                why = cause(event, video, _moving(video, event.length, heads))
+                moving = _moving(video, event.length, heads)
+                why = cause(event, video, moving, data.has_blinks(video.subject))
                 rows.append((*video.key, event.onset, event.offset, event.emotion, why))
     columns = ["subject", "video", "onset", "offset", "emotion", "cause"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def by_chance(
-    found: pd.DataFrame, videos: Sequence[Video], heads: Mapping[Key, np.ndarray] | None = None
-) -> pd.Series:
+def by_chance(found: pd.DataFrame, data: Dataset, heads: Mapping[Key, np.ndarray] | None = None) -> pd.Series:
     """How many of these intervals would have each cause if each lay anywhere in its video by chance."""
     expected = pd.Series(0.0, index=list(CAUSES))
-    by_key = {video.key: video for video in videos}
     for (subject, name, length), count in (
         found.groupby(["subject", "video", found.offset - found.onset + 1]).size().items()
     ):
-        video = by_key[subject, name]
+        video, labelled = data.video(subject, name), data.has_blinks(subject)
         moving = _moving(video, length, heads)
-        places = [cause(Event(i, i + length - 1), video, moving) for i in range(video.n_frames - length + 1)]
+        intervals = (Event(i, i + length - 1) for i in range(video.n_frames - length + 1))
+        places = [cause(interval, video, moving, labelled) for interval in intervals]
         expected += count * pd.Series(places).value_counts(normalize=True).reindex(CAUSES, fill_value=0)
     return expected
 

@@ -113,11 +113,13 @@ def folds(config: Config) -> list[str]:
 
 
 def chosen(config: Config, subject: str) -> list[str]:
-    """The folds that a notebook's `subject` names: one, several with commas between, or "all".
+    """The folds that a notebook's `subject` names: one, several with commas between, "all", "" the first.
 
     ValueError listing the known folds where one is unknown.
     """
     known = folds(config)
+    if not subject:
+        return known[:1]
     wanted = known if subject == "all" else [name.strip() for name in subject.split(",")]
     if unknown := [name for name in wanted if name not in known]:
         raise ValueError(f"{config.dataset} has no fold {unknown[0]!r}; known: {', '.join(known)}")

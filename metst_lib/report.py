@@ -12,8 +12,8 @@ import pandas as pd
 
 from metst_lib import figures
 from metst_lib._files import write_text
+from metst_lib.datasets import TITLES
 from metst_lib.experiment import Config
-from metst_lib.tables import TITLES
 
 _PAGE = jinja2.Template(
     """<!doctype html>

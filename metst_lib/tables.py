@@ -23,15 +23,7 @@ import pandas as pd
 
 from metst_lib import experiment, metrics
 from metst_lib._files import write_text
-
-TITLES = {
-    "casme3": "CAS(ME)³",
-    "sammlv": "SAMM-LV",
-    "casme2sq": "CAS(ME)²",
-    "synthetic": "synthetic",
-    "casme3-rehearsal": "synthetic rehearsal of CAS(ME)³",
-}
-"""Names of the data sets as they stand in tables and figures."""
+from metst_lib.datasets import TITLES
 
 DASH = "–"
 _THEIRS = ("casme3", "sammlv")  # the paper's data sets

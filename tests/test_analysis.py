@@ -1,10 +1,13 @@
 """Runs asked after training: candidates with their fate, false positives with their cause, other settings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from metst_lib import analysis, experiment, metrics
+from metst_lib.datasets import Dataset
 from metst_lib.events import CLASSES, Event, Video
 
 SURPRISE, NEUTRAL = CLASSES.index("surprise"), CLASSES.index("neutral")
@@ -42,6 +45,18 @@ def test_candidates_meet_the_truth_before_any_is_dropped(run):
     assert table.true.tolist() == [True, True, False]
     assert table.truth.tolist() == ["surprise", "negative", ""]
     assert (table.subject == "s1").all() and (table.offset - table.onset == 10).all()
+
+
+def test_fig_4_counts_candidates_by_fate_and_truth(run):
+    counts = analysis.synergy_counts(run)
+    assert counts._asdict() == {"kept_true": 1, "kept_false": 0, "dropped_true": 1, "dropped_false": 1}
+    run.folds["s1"].logits[KEY][150:170] = np.eye(5)[SURPRISE]  # the third bump is called surprise too
+    assert analysis.synergy_counts(run) == (1, 1, 1, 0)
+
+
+def test_fig_4_of_a_run_that_proposes_nothing(run):
+    run.folds["s1"].score[KEY][:] = 0
+    assert analysis.synergy_counts(run) == (0, 0, 0, 0)
 
 
 def test_rescore_with_nothing_changed_gives_the_runs_own_scores(tiny_root):
@@ -103,6 +118,13 @@ VIDEO = Video(
 )
 
 
+DATA = Dataset("own", (VIDEO,), pd.DataFrame(), 30.0, blink_subjects=frozenset({"s1"}))
+UNLABELLED = replace(
+    DATA, videos=(replace(VIDEO, events=VIDEO.events[:2]),), blink_subjects=frozenset({"someone else"})
+)
+"""The same video where nobody labelled this subject's blinks."""
+
+
 @pytest.mark.parametrize(
     ("interval", "expected"),
     [
@@ -133,23 +155,45 @@ def test_the_head_moves_where_its_path_is_longest():
     assert len(moves) == 100
 
 
-def test_false_positives_are_the_predictions_that_met_nothing():
+def test_nothing_known_is_said_only_where_blinks_were_labelled():
+    (video,) = UNLABELLED.videos
+    moving = np.arange(100) == 70
+    said = [analysis.cause(Event(on, on + 5), video, moving, False) for on in (8, 45, 70, 82, 90)]
+    assert said == [*analysis.CAUSES[:2], "head motion", "blinks not labelled", "blinks not labelled"]
+
+
+@pytest.fixture
+def three_found():
+    """A run with one hit and two false positives, one of them on a blink."""
     config = experiment.configure("synthetic", "me-tst-plus")
-    found = [Event(10, 19), Event(41, 51), Event(85, 95)]
+    found = [Event(10, 19), Event(41, 51), Event(84, 94)]
     predicted, truth = {KEY: found}, {KEY: VIDEO.events_of("micro")}
     scores = metrics.evaluate(predicted, truth)
     fold = experiment.Fold("s1", predicted, truth, {}, {}, 5, scores, {}, pd.DataFrame())
-    table = analysis.false_positives(experiment.Run(config, {"s1": fold}, []), [VIDEO])
-    assert table.onset.tolist() == [41, 85]
-    assert table.cause.tolist() == ["macro-expression", "nothing known"]
+    return experiment.Run(config, {"s1": fold}, [])
+
+
+def test_false_positives_are_the_predictions_that_met_nothing(three_found):
+    table = analysis.false_positives(three_found, DATA)
+    assert table.onset.tolist() == [41, 84]
+    assert table.cause.tolist() == ["macro-expression", "blink"]
+
+
+def test_false_positives_of_a_subject_without_labelled_blinks_are_a_cause_of_their_own(three_found):
+    table = analysis.false_positives(three_found, UNLABELLED)
+    assert table.cause.tolist() == ["macro-expression", "blinks not labelled"]
+    chance = analysis.by_chance(table, UNLABELLED)
+    assert chance["blink"] == chance["nothing known"] == 0
+    # 90 places for 11 frames: onsets 0…19 touch the ME, 30…59 the macro-expression
+    assert chance["blinks not labelled"] == pytest.approx(2 * (90 - 20 - 30) / 90)
 
 
 def test_chance_counts_the_places_where_an_interval_could_lie():
     found = pd.DataFrame({"subject": "s1", "video": "a", "onset": [0, 3], "offset": [9, 12]})
-    expected = analysis.by_chance(found, [VIDEO])
+    expected = analysis.by_chance(found, DATA)
     # 91 places for 10 frames: an onset of 1…19 touches the ME, 31…59 the macro-expression,
     # 60…62 the first blink alone, 71…84 the second; all others nothing
-    share = np.array([19, 29, 3 + 14, 0, 91 - 19 - 29 - 17]) / 91
+    share = np.array([19, 29, 3 + 14, 0, 0, 91 - 19 - 29 - 17]) / 91
     assert expected.to_numpy() == pytest.approx(2 * share)
     assert expected.sum() == pytest.approx(len(found))
 

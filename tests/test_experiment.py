@@ -263,6 +263,7 @@ def test_a_failing_fold_does_not_stop_the_others(config, monkeypatch):
 def test_folds_are_chosen_by_name(config):
     assert experiment.chosen(config, "all") == ["spNO.1", "spNO.2", "spNO.3"]
     assert experiment.chosen(config, "spNO.3, spNO.1") == ["spNO.3", "spNO.1"]
+    assert experiment.chosen(config, "") == ["spNO.1"]
     with pytest.raises(ValueError, match=r"no fold 'spNO\.9'; known: spNO\.1, spNO\.2, spNO\.3"):
         experiment.chosen(config, "spNO.9")
 

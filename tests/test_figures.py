@@ -644,20 +644,6 @@ def test_a_stage_without_a_place_is_named():
         figures.architecture([*TST, ("gate", (30, 64))])
 
 
-def test_synergy_counts_match_before_dropping():
-    candidates = {
-        "a": [
-            Candidate(35, 30, 41, 0.9, "negative", "negative"),  # true, kept
-            Candidate(60, 55, 66, 0.8, "positive", "positive"),  # false, kept
-            Candidate(84, 80, 89, 0.7, "neutral", "surprise"),  # true, dropped
-            Candidate(140, 136, 147, 0.6, "neutral", "others"),  # false, dropped
-            Candidate(110, 105, 115, 0.6, "neutral", "others"),  # false, dropped
-        ],
-        "b": [],
-    }
-    assert figures.synergy_counts(candidates, {"a": list(MES), "b": []}) == (1, 1, 1, 2)
-
-
 def test_result_synergy_bars_are_as_long_as_the_counts():
     figure = figures.result_synergy({"ME-TST": figures.Synergy(45, 22, 1, 14)})
     ax = figure.axes[0]

@@ -209,7 +209,7 @@ def test_an_me_behind_the_last_window_is_left_out_of_runs_with_an_entry(config):
 
 def test_variants_of_other_regions_know_the_folds_and_want_frames(config):
     plus = experiment.configure("sammlv", "me-tst-plus", root=config.root)
-    with pytest.raises(FileNotFoundError, match="no frames of SAMM Long Videos"):
+    with pytest.raises(FileNotFoundError, match="no frames of SAMM-LV"):
         experiment.load_data(plus)
     report = import_(config, cache((4, 5, 2)))
     assert experiment.folds(plus) == ["004", "005", "012"]

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from metst_lib import experiment, metrics, tables
+from metst_lib import datasets, experiment, metrics, tables
 from metst_lib.events import EMOTIONS, Event
 
 NAMES = [
@@ -52,9 +52,9 @@ def test_published_tables_are_the_papers():
 
 
 def test_every_data_set_has_a_name_and_synthetic_ones_say_so():
-    for name in {name for name, _ in experiment.PRESETS}:
-        assert name in tables.TITLES
-        assert ("synthetic" in tables.TITLES[name]) == experiment.configure(name).synthetic
+    assert set(datasets.TITLES) == set(datasets.known()) == {name for name, _ in experiment.PRESETS}
+    for name, title in datasets.TITLES.items():
+        assert ("synthetic" in title) == experiment.configure(name).synthetic
 
 
 def test_the_ticks_of_table_5_are_those_of_the_paper(made):

@@ -33,7 +33,8 @@ from metst_lib.datasets.base import (
 from metst_lib.events import EMOTIONS, KINDS
 
 __all__ = [
-    "COLUMNS", "LONG_SECONDS", "Dataset", "is_long", "known", "load", "natural_key", "read_annotations",
+    "COLUMNS", "LONG_SECONDS", "TITLES", "Dataset", "is_long", "known", "load", "natural_key",
+    "read_annotations",
 ]  # fmt: skip
 
 _READERS: dict[str, ModuleType] = {
@@ -43,6 +44,14 @@ _READERS: dict[str, ModuleType] = {
     "casme2sq": casme2sq,
     "casme3-rehearsal": casme3,  # its annotations, and flow without frames: synthetic/rehearsal.py
 }
+TITLES = {
+    "casme3": "CAS(ME)³",
+    "sammlv": "SAMM-LV",
+    "casme2sq": "CAS(ME)²",
+    "synthetic": "synthetic",
+    "casme3-rehearsal": "synthetic rehearsal of CAS(ME)³",
+}
+"""What a data set is called in tables, figures and texts; one that nobody recorded says "synthetic"."""
 REHEARSALS = {"casme3-rehearsal": "casme3"}
 """Data sets that have the annotations of another one and flow made of signals, but no frames."""
 RANGES = "video_frames.csv"
@@ -138,8 +147,8 @@ def load(
         places = reader.locate(folder, paths)
         if not places:
             raise FileNotFoundError(
-                f"no frames of {reader.TITLE} under {folder}: looked for files as {folder / reader.FRAMES}. "
-                + how_to_get(name)
+                f"no frames of {TITLES[name]} data under {folder}: "
+                f"looked for files as {folder / reader.FRAMES}. {how_to_get(name)}"
             )
     if subjects is not None:
         there = {key[0] for key in (*places, *found)} | set(table["subject"])
@@ -179,7 +188,7 @@ def find_tables(name: str, folder: str | Path) -> list[Path | None]:
     paths = reader.tables(Path(folder))
     if paths[0] is None:
         raise FileNotFoundError(
-            f"no table of {reader.TITLE}: looked for {reader.TABLES[0]} in {folder}. {how_to_get(name)}"
+            f"no table of {TITLES[name]} data: looked for {reader.TABLES[0]} in {folder}. {how_to_get(name)}"
         )
     return paths
 

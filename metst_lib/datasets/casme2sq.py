@@ -25,7 +25,6 @@ from metst_lib.datasets.base import (
     text,
 )
 
-TITLE = "CAS(ME)²"
 FPS = 30.0
 FRAME_STEP = 1
 TABLES = ("CAS(ME)^2code_final.xlsx",)
@@ -65,7 +64,7 @@ def read(
     as_released: the authors released nothing for this set.
     """
     if as_released:
-        raise ValueError(f"the authors released nothing for {TITLE}: as_released has no meaning here")
+        raise ValueError("the authors released nothing for CAS(ME)²: as_released has no meaning here")
     reader = RowReader(name, read_sheet(codes, 0, _COLUMNS, header=False, optional=1), FPS, log, bad_rows)
     numbers = {text(cells["subject"]) for _, cells in reader.sheet.rows()} - {""}
     subjects, videos = subject_names(codes, numbers), set(video_codes(codes).values())

@@ -24,7 +24,6 @@ from metst_lib.datasets.base import (
     text,
 )
 
-TITLE = "CAS(ME)³ part A"
 FPS = 30.0
 FRAME_STEP = 1
 TABLES = ("cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx", "CAS(ME)3_part_A_v2.xls")

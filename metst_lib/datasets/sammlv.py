@@ -22,7 +22,6 @@ from metst_lib.datasets.base import (
     text,
 )
 
-TITLE = "SAMM Long Videos"
 FPS = 200.0
 FRAME_STEP = 7
 TABLES = ("SAMM_LongVideos_V3_Release.xlsx", "SAMM_Micro_FACS_Codes_v2.xlsx")

@@ -57,7 +57,6 @@ from metst_lib.figures.schematics import (
     Synergy,
     result_synergy,
     state_transition,
-    synergy_counts,
     window_against_video,
 )
 from metst_lib.figures.training import discretisation, five_intervals, scan, training_curves
@@ -102,7 +101,6 @@ __all__ = [
     "sensitivity",
     "stamp",
     "state_transition",
-    "synergy_counts",
     "theme",
     "timeline",
     "training_curves",

@@ -8,7 +8,7 @@ Glossary: T frames, C channels, k frames of a window, W windows; h state, x inpu
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib
@@ -33,8 +33,6 @@ from metst_lib.figures._style import (
     themed,
     unit_axis,
 )
-from metst_lib.metrics import match_events
-from metst_lib.spotting import Candidate
 
 TRUE_COLOUR, FALSE_COLOUR = "#0072B2", "#E69F00"
 """Candidates that are micro-expressions, and those that are not (these are hatched too)."""
@@ -156,21 +154,6 @@ class Synergy(NamedTuple):
     kept_false: int
     dropped_true: int
     dropped_false: int
-
-
-def synergy_counts(
-    candidates: Mapping[Hashable, Sequence[Candidate]],
-    truth: Mapping[Hashable, Sequence[Event]],
-    scorer: str = "strict",
-) -> Synergy:
-    """Count for Fig. 4: candidates by video, all of them matched to the truth before any is dropped."""
-    counts = {(kept, true): 0 for kept in (True, False) for true in (True, False)}
-    for key, found in candidates.items():
-        events = [candidate.event(result_synergy=False) for candidate in found]
-        matched = {index for index, _, _ in match_events(events, truth[key], scorer)}
-        for index, candidate in enumerate(found):
-            counts[not candidate.dropped, index in matched] += 1
-    return Synergy(counts[True, True], counts[True, False], counts[False, True], counts[False, False])
 
 
 @themed
