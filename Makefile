@@ -4,13 +4,19 @@ CORES ?= all
 SEEDS ?= 1
 SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --rerun-incomplete --quiet rules host reason
 
-.PHONY: demo test lab notebooks bench lock
+.PHONY: demo reproduce test lab notebooks bench lock
 
 demo: .venv/ready  # the whole compendium on the synthetic set: tables, figures, executed notebooks
 	$(SNAKEMAKE) --config seeds=$(SEEDS)
 	@cat figures/synthetic/table3_analysis.md
 	@echo "Tables and figures:  figures/synthetic/"
 	@echo "Page to open:        data/runs/synthetic/index.html"
+
+reproduce: .venv/ready  # the same on a data set under data/: make reproduce DATASET=casme3 SEEDS=3
+	-.venv/bin/metst data check $(DATASET)
+	.venv/bin/metst cost $(DATASET) --seeds $(SEEDS)
+	$(SNAKEMAKE) --keep-going --config dataset=$(DATASET) seeds=$(SEEDS)
+	@cat figures/$(DATASET)/table3_analysis.md
 
 test: .venv/ready  # all tests, then every notebook executed and checked
 	$(SNAKEMAKE) folds
@@ -30,7 +36,7 @@ lock:  # resolve requirements.lock anew (needs uv)
 bench: benchmarks/.venv/ready  # speed against other projects' scans and bare OpenCV; writes benchmarks/RESULTS.md
 	OMP_NUM_THREADS=1 benchmarks/.venv/bin/python benchmarks/run.py $(BENCHMARKS)
 
-.venv/ready: requirements.lock pyproject.toml
+.venv/ready: requirements.lock pyproject.toml setup.py metst_lib/_scan.c
 	$(PYTHON) -c "import sys; sys.exit('Python 3.11 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 11) else 0"
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet -r requirements.lock

@@ -26,16 +26,24 @@ RENDERED = EDITION.data / "synthetic" / "complete.json"
 SOURCE = [RENDERED] if EDITION.dataset == "synthetic" else []
 RUNS = EDITION.data / "runs" / EDITION.edition
 FIGURES = EDITION.figures
-CHAPTERS = ["01_data_exploration", "02_flow_extraction", "03_me_tst", "04_me_tst_plus",
-            "05_synergy_ablations", "06_visualization"]
-
+WANTS = {  # a chapter is executed where the variants that it shows are asked for
+    "01_data_exploration": [],
+    "02_flow_extraction": ["me-tst", "me-tst-plus"],
+    "03_me_tst": ["me-tst"],
+    "04_me_tst_plus": ["me-tst", "me-tst-plus"],
+    "05_synergy_ablations": ["me-tst", "me-tst-plus"],
+    "06_visualization": ["me-tst", "me-tst-plus"],
+}
+CHAPTERS = [chapter for chapter, wanted in WANTS.items() if set(wanted) <= set(VARIANTS)]
+if EDITION.rehearsal:  # signals have no frames to show
+    CHAPTERS = [chapter for chapter in CHAPTERS if chapter[:2] in ("03", "04", "05")]
 TABLES = ["table1_spotting_f1", "table2_recognition", "table3_analysis", "table4_result_synergy",
           "table5_ablation", "table5_differences"]
 DRAWN = ["fig1_state_transition", "fig2_window_against_video", "fig3_architecture", "fig4_result_synergy",
          "fig5_confusion", "fig6_one_video", "fig7_two_variants", "fig8_key_regions"]
 
 if EDITION.dataset == "synthetic" and not RENDERED.exists():  # who is in it is known before it is rendered
-    FOLDS = list(dict.fromkeys(p.subject for p in synthetic.plan(subjects=8, videos=2, seconds=30, fps=30, seed=0)))
+    FOLDS = list(dict.fromkeys(p.subject for p in synthetic.plan()))
 else:
     FOLDS = experiment.folds(EDITION)
 PER_JOB = int(config.get("folds_per_job", len(FOLDS) if EDITION.dataset == "synthetic" else 1))
@@ -169,7 +177,7 @@ rule tables:
 rule index:
     input:
         rules.tables.output,
-        DRAWS["06_visualization"],
+        [path for chapter in CHAPTERS for path in DRAWS.get(chapter, [])],
         pages=[RUNS / "notebooks" / f"{chapter}.html" for chapter in CHAPTERS],
     output:
         RUNS / "index.html",

@@ -48,6 +48,22 @@ def write_json(path: str | Path, content: Any) -> Path:
     return write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def read_json(path: str | Path) -> dict[str, Any]:
+    """The object in a JSON file. FileNotFoundError where there is none, ValueError naming a damaged one."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged: it holds no JSON object")
+    return content
+
+
+def sha256(path: str | Path) -> str:
+    """Hash of a file's bytes, in hex digits."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
 def digest(*content: Any) -> str:
     """A key of twelve hex digits for JSON-able content, equal for equal content on every machine."""
     text = json.dumps(content, sort_keys=True, allow_nan=False, default=str)

@@ -19,7 +19,7 @@ class _Plain(click.Group):
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort):  # RuntimeErrors too: --help ends by one
             raise
-        except (ValueError, FileNotFoundError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -63,10 +63,10 @@ def data() -> None:
 
 
 @data.command()
-@click.option("--subjects", default=8)
-@click.option("--videos", default=2, help="Videos a subject.")
-@click.option("--seconds", default=30, help="Length of a video.")
-@click.option("--seed", default=0)
+@click.option("--subjects", type=int, help="[default: 8]")
+@click.option("--videos", type=int, help="Videos a subject.  [default: 2]")
+@click.option("--seconds", type=float, help="Length of a video.  [default: 30]")
+@click.option("--seed", type=int, help="[default: 0]")
 @click.option("--jobs", default=2, help="Threads that render.")
 @click.option("--root", default="", help="The compendium's folder; default: this checkout.")
 @click.option("--overwrite", is_flag=True, help="Replace a set of other settings.")
@@ -74,14 +74,15 @@ def synth(root: str, **settings: Any) -> None:
     """Render the synthetic set into data/synthetic, with the demonstration landmark predictor."""
     from metst_lib import experiment, synthetic
 
-    folder = synthetic.write(experiment.home(root) / "data", **settings)
+    given = {name: value for name, value in settings.items() if value is not None}
+    folder = synthetic.write(experiment.home(root) / "data", **given)
     click.echo(f"The synthetic set lies in {folder}")
 
 
 @data.command()
 @click.argument("dataset")
 @click.option("--root", default="", help="The compendium's folder; default: this checkout.")
-@click.option("--deep", is_flag=True, help="Read every frame, not only the first and last.")
+@click.option("--deep", is_flag=True, help="Read every frame, not only the first, middle and last.")
 def check(dataset: str, root: str, deep: bool) -> None:
     """Compare what lies under data/DATASET with what should; exit status 1 where something is wrong."""
     from metst_lib import experiment
@@ -169,13 +170,18 @@ def evaluate_released(dataset: str, weights: str, **options: str) -> None:
 @main.command()
 @click.argument("dataset")
 @click.option("--variant", default="me-tst", help="The variant whose regions are wanted.")
-@click.option("--jobs", default=2, help="Threads over windows.")
+@click.option("--jobs", default=2, type=click.IntRange(1), help="Threads over windows.")
 @_experiment_options
 def flow(dataset: str, variant: str, jobs: int, **options: str) -> None:
     """Extract and cache the ROI flow of every video of DATASET."""
     from metst_lib import experiment
 
     config = experiment.configure(dataset, variant, **options)
+    audit = experiment.load_data(config).audit
+    if lost := int((audit["action"] == "dropped").sum()):
+        click.echo(
+            f"{lost} annotations are left out: `metst data audit {dataset}` says which and why", err=True
+        )
     report = experiment.prepare(config, jobs=jobs)
     total = len(report["videos"]) + len(report["failed"])
     click.echo(f"Flow of {len(report['videos'])} of {total} videos lies in {config.flow_folder}")
@@ -207,7 +213,21 @@ def run(dataset: str, variant: str, subject: str, seed: int, epochs: int, **opti
 
 @main.command()
 @click.argument("dataset")
-@click.option("--seeds", default=1, help="Seeds 0 … n − 1.")
+@click.option("--seeds", default=1, type=click.IntRange(1), help="Seeds 0 … n − 1.")
+@click.option("--jobs", default=2, type=click.IntRange(1), help="Folds that run at once.")
+@_experiment_options
+def cost(dataset: str, seeds: int, jobs: int, **options: str) -> None:
+    """Say what every fold of every variant of DATASET would cost on this machine, before it is started."""
+    from metst_lib import cost as estimate
+
+    table = estimate.estimate(dataset, **options)
+    _print(table)
+    click.echo(estimate.in_words(table, seeds, jobs))
+
+
+@main.command()
+@click.argument("dataset")
+@click.option("--seeds", default=1, type=click.IntRange(1), help="Seeds 0 … n − 1.")
 @_experiment_options
 def tables(dataset: str, seeds: int, **options: str) -> None:
     """Write the tables of DATASET's finished runs as Markdown, CSV and LaTeX."""
@@ -229,7 +249,6 @@ def index(dataset: str, pages: tuple[Path, ...], **options: str) -> None:
 
     config = experiment.configure(dataset, **options)
     path = report.write(config, pages)
-    click.echo((config.figures / "table3_analysis.md").read_text())
     click.echo(f"Tables and figures: {config.figures}\nPage to open:       {path}")
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -30,7 +29,7 @@ from scipy.special import softmax
 from tqdm.auto import tqdm
 
 from metst_lib import flow, metrics, models, rois, spotting, ssm, training
-from metst_lib._files import atomic, digest, write_json
+from metst_lib._files import atomic, digest, read_json, sha256, write_json
 from metst_lib.datasets import Dataset
 from metst_lib.events import Event, Video
 from metst_lib.preparation import (
@@ -43,6 +42,7 @@ from metst_lib.preparation import (
     load_data,
     load_flow,
     prepare,
+    with_flow,
 )
 from metst_lib.variants import PRESETS, VARIANTS, Config, Preset, Variant, configure, home, presets_of
 
@@ -78,6 +78,7 @@ __all__ = [
     "run_fold",
     "run_folds",
     "versions",
+    "with_flow",
 ]
 
 
@@ -102,7 +103,7 @@ class Fold:
         """Class probabilities (T, 5) of one video: softmax of its logits."""
         return softmax(self.logits[key], axis=1)
 
-    def candidates(self, key: Key, p: float = 0.55) -> list[spotting.Candidate]:
+    def candidates(self, key: Key, p: float = spotting.P) -> list[spotting.Candidate]:
         """Every interval that the score of one video proposes, before result-level synergy."""
         return spotting.candidates(self.score[key], self.logits[key], self.half_width, p)
 
@@ -140,8 +141,10 @@ def run_fold(config: Config, subject: str) -> metrics.Scores:
     """
     data = load_data(config)
     (subject,) = chosen(config, subject)
-    train = [video for video in data.videos if video.subject != subject]
-    test = data.videos_of(subject)
+    videos = {video.key: video for video in data.videos}
+    training_keys, test_keys = training.split(videos, subject)
+    train = with_flow(config, [videos[key] for key in training_keys])
+    test = [videos[key] for key in test_keys]
     identity = digest(config.fitting(), _inputs(config, data))
     source, folder = fold_folder(config.trained, subject), fold_folder(config, subject)
     if _stored_identity(source) != identity:
@@ -204,7 +207,10 @@ def build(config: Config) -> torch.nn.Module:
     """The variant's network, freshly initialised from torch's current random state."""
     network = config.what.network
     channels = len(rois.channel_names(config.what.roi_set))
-    return models.build(network, channels, **config.settings.sizes.get(network, {}))
+    size = dict(config.settings.sizes.get(network, {}))
+    if config.recompute and network in ("METST", "METSTPlus"):  # those with a scan
+        size["recompute"] = True
+    return models.build(network, channels, **size)
 
 
 def _fit_and_predict(
@@ -216,8 +222,7 @@ def _fit_and_predict(
     for (_, name), values in load_flow(config, test).items():
         score, logits = fitting.predict(values)
         arrays[f"score/{name}"], arrays[f"logits/{name}"] = score, logits
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").unlink(missing_ok=True)  # until it is rewritten, the fold counts as not fitted
+    _begin(folder)
     with atomic(folder / "history.csv") as path:
         fitting.history.to_csv(path, index=False)
     with atomic(folder / "predictions.npz") as path:
@@ -226,6 +231,7 @@ def _fit_and_predict(
         folder / "config.json",
         {
             "identity": identity,
+            "files": _hashes(folder, "history.csv", "predictions.npz"),
             "subject": subject,
             "settings": config.fitting(),
             "inputs": _inputs(config, load_data(config)),
@@ -239,9 +245,28 @@ def _fit_and_predict(
     )
 
 
+def _begin(folder: Path) -> None:
+    """From here on the fold counts as neither fitted nor scored, until both records are back."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("metrics.json", "config.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _hashes(folder: Path, *names: str) -> dict[str, str]:
+    return {name: sha256(folder / name) for name in names}
+
+
+def _is_whole(folder: Path, about: dict[str, Any]) -> bool:
+    """Whether the files that a config.json or metrics.json vouches for are there as they were written."""
+    try:
+        return about["files"] == _hashes(folder, *about["files"])
+    except (OSError, KeyError, TypeError):
+        return False
+
+
 def _copy_fit(source: Path, folder: Path) -> None:
     """Predictions of a shared training, taken over; config.json, which makes them valid, comes last."""
-    folder.mkdir(parents=True, exist_ok=True)
+    _begin(folder)
     for name in ("history.csv", "predictions.npz", "config.json"):
         with atomic(folder / name) as path:
             path.write_bytes((source / name).read_bytes())
@@ -251,8 +276,9 @@ def _score(
     config: Config, train: list[Video], test: list[Video], folder: Path, subject: str, fit_identity: str
 ) -> metrics.Scores:
     identity = digest(fit_identity, config.to_dict())
-    if scores := _stored_scores(folder / "metrics.json", identity):
+    if scores := _stored_scores(folder, identity):
         return scores
+    (folder / "metrics.json").unlink(missing_ok=True)
     half_width = spotting.half_width(event for video in train for event in video.events_of("micro"))
     with np.load(folder / "predictions.npz", allow_pickle=False) as stored:
         predicted = {
@@ -273,20 +299,28 @@ def _score(
         _events_table(predicted, truth).to_csv(path, index=False)
     write_json(
         folder / "metrics.json",
-        {"identity": identity, "subject": subject, "half_width": half_width, **scores.to_dict()},
+        {
+            "identity": identity,
+            "files": _hashes(folder, "events.csv", "predictions.npz"),
+            "subject": subject,
+            "half_width": half_width,
+            **scores.to_dict(),
+        },
     )
     return scores
 
 
-def _stored_scores(path: Path, identity: str) -> metrics.Scores | None:
+def _stored_scores(folder: Path, identity: str) -> metrics.Scores | None:
     """The scores in a metrics.json of the same predictions and scoring, which then counts as made now."""
+    path = folder / "metrics.json"
     try:
-        stored = json.loads(path.read_text())
-        scores = metrics.Scores.from_dict(stored) if stored["identity"] == identity else None
-    except (OSError, ValueError, KeyError):
+        stored = read_json(path)
+        if stored.get("identity") != identity or not _is_whole(folder, stored):
+            return None
+        scores = metrics.Scores.from_dict(stored)
+    except (OSError, ValueError):
         return None
-    if scores is not None:
-        os.utime(path)  # newer than its inputs again, or the workflow would ask for it for ever
+    os.utime(path)  # newer than its inputs again, or the workflow would ask for it for ever
     return scores
 
 
@@ -302,11 +336,19 @@ def _events_table(predicted: dict[Key, list[Event]], truth: dict[Key, list[Event
 
 
 def read_fold(config: Config, subject: str) -> Fold:
-    """A finished fold from its artefacts. FileNotFoundError where it has not been run."""
-    folder = fold_folder(config, subject)
-    if not (folder / "metrics.json").is_file():
-        raise FileNotFoundError(f"fold {subject} of {config.variant}, seed {config.seed}, has not been run")
-    stored = json.loads((folder / "metrics.json").read_text())
+    """A finished fold from its artefacts.
+
+    FileNotFoundError where it has not been run, or not with these settings; ValueError naming its folder
+    where one of its files is damaged.
+    """
+    folder, name = fold_folder(config, subject), f"fold {subject} of {config.variant}, seed {config.seed},"
+    if not ((folder / "metrics.json").is_file() and (folder / "config.json").is_file()):
+        raise FileNotFoundError(f"{name} has not been run")
+    stored, fitted = read_json(folder / "metrics.json"), read_json(folder / "config.json")
+    if stored.get("identity") != digest(fitted.get("identity"), config.to_dict()):
+        raise FileNotFoundError(f"{name} has been run with other settings only")
+    if not (_is_whole(folder, stored) and _is_whole(folder, fitted)):
+        raise ValueError(f"{name} is damaged: a file in {folder} is not as it was written; run it again")
     table = pd.read_csv(folder / "events.csv", dtype={"subject": str, "video": str, "apex": "Int64"})
     keys = [(subject, video.name) for video in load_data(config).videos_of(subject)]
     with np.load(folder / "predictions.npz", allow_pickle=False) as arrays:
@@ -324,7 +366,7 @@ def read_fold(config: Config, subject: str) -> Fold:
         logits=logits,
         half_width=stored["half_width"],
         scores=metrics.Scores.from_dict(stored),
-        fitted=json.loads((folder / "config.json").read_text())["fitted"],
+        fitted=fitted["fitted"],
         history=history,
     )
 
@@ -397,12 +439,12 @@ def _inputs(config: Config, data: Dataset) -> str:
 
 
 def _stored_identity(folder: Path) -> str | None:
+    """What the predictions in a folder were made of; None where they are not there or damaged."""
     try:
-        stored = json.loads((folder / "config.json").read_text())
-        with np.load(folder / "predictions.npz", allow_pickle=False):
-            return stored["identity"]
-    except (OSError, ValueError, KeyError):
+        stored = read_json(folder / "config.json")
+    except (OSError, ValueError):
         return None
+    return stored.get("identity") if _is_whole(folder, stored) else None
 
 
 def versions() -> dict[str, str]:

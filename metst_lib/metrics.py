@@ -432,7 +432,7 @@ def pool(folds: Iterable[Scores]) -> Scores:
             by_subject[subject] = part
     matches = sorted(
         (match for fold in folds for match in fold.matches),
-        key=lambda m: (m.video, m.true.onset, m.prediction),
+        key=_match_order,
     )
     return Scores(folds[0].scorer, dict(sorted(by_subject.items())), tuple(matches))
 

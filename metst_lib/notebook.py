@@ -108,6 +108,7 @@ def run(path: str | Path, out: str | Path, parameters: dict[str, str], progress:
             values,
             kernel_name="python3",
             progress_bar=sys.stderr.isatty() if progress is None else progress,
+            extra_arguments=["--log-level=50"],  # or a kernel says so when it is shut down
             **transport,
         )
     finally:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from metst_lib import datasets, faces, flow, frames, rois, windows
-from metst_lib._files import digest, write_json
+from metst_lib._files import digest, read_json, sha256, write_json
 from metst_lib.datasets import Dataset
 from metst_lib.events import Video
 from metst_lib.synthetic import signals
@@ -58,8 +58,8 @@ def _imported(config: Config) -> tuple:
     """(subject, video, first, last frame number) of each video whose flow is imported; () where none is."""
     try:
         imported = flow_report(config).get("imported", {})
-    except FileNotFoundError:
-        return ()
+    except (FileNotFoundError, ValueError):
+        return ()  # a damaged report is made anew by `prepare`
     return tuple(map(tuple, imported.get("ranges", ())))
 
 
@@ -144,14 +144,14 @@ def prepare(config: Config, jobs: int = 2, progress: bool = True) -> dict[str, A
             f"{config.variant} reads {len(rois.roi_set(config.what.roi_set))}"
         )
     files = {v.key: landmark_file(config, v) for v in data.videos} if config.landmarks.is_dir() else {}
-    known = _sha(config.landmarks) if config.landmarks.is_file() else None
+    known = sha256(config.landmarks) if config.landmarks.is_file() else None
     made_with = _made_with(config)
     report: dict[str, Any] = {"predictor": known, "videos": {}, "failed": {}}
     for video in tqdm(
         data.videos, desc=f"flow of {config.dataset}", unit="video", disable=None if progress else True
     ):
         name, path = f"{video.subject} {video.name}", flow_path(config, video)
-        marks = _sha(files[video.key]) if files else known
+        marks = sha256(files[video.key]) if files else known
         inputs = digest(marks, made_with, video.n_frames, video.fps, _source(video))
         try:
             if not _is_current(path, inputs):
@@ -162,7 +162,7 @@ def prepare(config: Config, jobs: int = 2, progress: bool = True) -> dict[str, A
             continue
         stored = flow.RoiFlow.load(path)
         report["videos"][name] = {
-            "sha256": _sha(path),
+            "sha256": hashlib.sha256(stored.values.tobytes() + stored.starts.tobytes()).hexdigest(),
             "windows": len(stored.starts),
             "flagged": int(stored.flags.sum()),
             "replaced": stored.settings.get("replaced", 0),
@@ -217,9 +217,15 @@ def _is_current(path: Path, inputs: str) -> bool:
 
 
 def _source(video: Video) -> str:
-    """What the pixels are read from, without the machine's own folder names."""
+    """What the pixels are read from, without the machine's own folder names.
+
+    Number and size of the files count: flow of a half-unpacked video is made anew when the rest is there.
+    """
     source = video.source
-    return f"{source.template} {source.numbers}" if hasattr(source, "numbers") else str(source)
+    if not hasattr(source, "numbers"):
+        return str(source)
+    sizes = [entry.stat().st_size for entry in os.scandir(source.folder)]
+    return f"{source.template} {source.numbers} {len(sizes)} {sum(sizes)}"
 
 
 def load_flow(config: Config, videos: Iterable[Video]) -> dict[Key, flow.RoiFlow]:
@@ -227,24 +233,30 @@ def load_flow(config: Config, videos: Iterable[Video]) -> dict[Key, flow.RoiFlow
 
     Raises FileNotFoundError naming the command that makes it where there is no flow yet.
     """
-    report = flow_report(config)
-    kept = [v for v in videos if f"{v.subject} {v.name}" not in report["failed"]]
-    return {video.key: flow.RoiFlow.load(flow_path(config, video)) for video in kept}
+    return {video.key: flow.RoiFlow.load(flow_path(config, video)) for video in with_flow(config, videos)}
+
+
+def with_flow(config: Config, videos: Iterable[Video]) -> list[Video]:
+    """Those of the videos whose flow `prepare` could extract."""
+    failed = flow_report(config)["failed"]
+    return [video for video in videos if f"{video.subject} {video.name}" not in failed]
 
 
 def flow_report(config: Config) -> dict[str, Any]:
-    """What `prepare` wrote beside the flow. FileNotFoundError naming the command where it has not run."""
+    """What `prepare` wrote beside the flow.
+
+    FileNotFoundError naming the command where it has not run, ValueError where the report is damaged.
+    """
     path = config.flow_folder / "complete.json"
     if not path.is_file():
         raise FileNotFoundError(
             f"no flow of {config.dataset} with these settings ({config.flow_folder}); "
             f"make it with `metst flow {config.dataset} --variant {config.variant}`"
         )
-    return json.loads(path.read_text())
-
-
-def _sha(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    report = read_json(path)
+    if not (isinstance(report.get("videos"), dict) and isinstance(report.get("failed"), dict)):
+        raise ValueError(f"{path} is damaged; `metst flow {config.dataset}` makes it again")
+    return report
 
 
 def _first(named: dict[str, str]) -> str:

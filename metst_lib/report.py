@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,7 @@ _PAGE = jinja2.Template(
   .scroll { overflow-x: auto; }
   table { border-collapse: collapse; font-size: .85rem; }
   th, td { border-bottom: 1px solid #ccc; padding: .3rem .6rem; text-align: left; vertical-align: top; }
+  td { white-space: nowrap; }
   figure { margin: 2rem 0; } img { max-width: 100%; } figcaption, .note { color: #444; font-size: .85rem; }
   .synthetic { background: #fff4d6; border-left: 4px solid #c80; padding: .5rem 1rem; }
 </style>
@@ -66,7 +68,7 @@ def write(config: Config, pages: Sequence[Path]) -> Path:
         (link(file), file.stem.replace("_", " "), html.escape(figures.alt_text(file)))
         for file in sorted(config.figures.glob("fig*.png"))
     ]
-    notebooks = [(link(page), page.stem.replace("_", " ")) for page in pages]
+    notebooks = [(link(page), _title(page)) for page in pages]
     content = _PAGE.render(
         title=TITLES[config.dataset],
         synthetic=config.synthetic,
@@ -75,3 +77,9 @@ def write(config: Config, pages: Sequence[Path]) -> Path:
         figures=drawn,
     )
     return write_text(path, content)
+
+
+def _title(page: Path) -> str:
+    """The first heading of a page, or its file's name."""
+    heading = re.search(r"<h1[^>]*>(.*?)(?:<a |</h1>)", page.read_text(encoding="utf-8"), re.S)
+    return heading[1].strip() if heading else page.stem.replace("_", " ")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -80,7 +81,7 @@ class Reproduction:
         """One row a measure: what was published for ME-TST, where it was, and ours for each reading."""
         rows = []
         for measure, source in MEASURES.items():
-            cells = {reading: _number(_measure(scores, measure)) for reading, scores in self.scores.items()}
+            cells = {reading: _number(attrgetter(measure)(scores)) for reading, scores in self.scores.items()}
             rows.append({"measure": measure, "ME-TST, published": self._published(source), **cells})
         return pd.DataFrame(rows)
 
@@ -157,13 +158,6 @@ def _whole_truth(config: Config) -> Dataset:
     return datasets.load(
         config.dataset, config.data, kinds=("micro",), frame_step=step, ranges=ranges, as_released=True
     )
-
-
-def _measure(scores: Scores, name: str) -> float:
-    value = scores
-    for part in name.split("."):
-        value = getattr(value, part)
-    return value
 
 
 def _number(value: float) -> str:

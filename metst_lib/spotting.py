@@ -20,6 +20,8 @@ from scipy.signal import find_peaks
 
 from metst_lib.events import CLASSES, EMOTIONS, NEUTRAL, Event, clip
 
+P = 0.55
+"""Height of the threshold, as the released ME-TST sets it."""
 FLAT = 1e-6
 """A score whose range is below this share of its magnitude is flat: what is left is rounding, not motion."""
 
@@ -84,13 +86,13 @@ def smooth(score: np.ndarray, half_width: int) -> np.ndarray:
     return full[half_width - 1 : half_width - 1 + len(score)]
 
 
-def threshold(score: np.ndarray, p: float = 0.55) -> float:
+def threshold(score: np.ndarray, p: float = P) -> float:
     """mean + p · (max − mean) of a (smoothed) score: peaks below it are not events."""
     mean = float(np.mean(score))
     return mean + p * (float(np.max(score)) - mean)
 
 
-def candidates(score: np.ndarray, emotion: np.ndarray, half_width: int, p: float = 0.55) -> list[Candidate]:
+def candidates(score: np.ndarray, emotion: np.ndarray, half_width: int, p: float = P) -> list[Candidate]:
     """Every interval that the spotting score (T,) proposes, by time, with its vote over the logits (T, 5).
 
     Flat scores and scores without a peak give an empty list. Frames onset + 1 … offset − 2 vote (the
@@ -134,7 +136,7 @@ def candidates(score: np.ndarray, emotion: np.ndarray, half_width: int, p: float
 
 
 def find_events(
-    score: np.ndarray, emotion: np.ndarray, half_width: int, p: float = 0.55, result_synergy: bool = True
+    score: np.ndarray, emotion: np.ndarray, half_width: int, p: float = P, result_synergy: bool = True
 ) -> list[Event]:
     """The micro-expressions of a video, by time: intervals peak ± k_p clipped to the video, with apex = peak.
 

@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,6 @@ from metst_lib.events import CLASSES, EMOTIONS, NEUTRAL, Event
 
 Key = tuple[str, str]
 """(subject, video)"""
-S = TypeVar("S", bound=Hashable)
 
 
 class Flow(Protocol):
@@ -48,20 +47,6 @@ class Flow(Protocol):
 
 
 # ----------------------------------------------------------------------------------------------- folds
-
-
-def loso(subjects: Iterable[S]) -> Iterator[tuple[S, list[S]]]:
-    """Leave one subject out: (test subject, training subjects), once for each, in the given order.
-
-    ValueError for fewer than two subjects or a repeated one.
-    """
-    subjects = list(subjects)
-    if len(subjects) < 2:
-        raise ValueError(f"leaving one subject out needs at least two, got {len(subjects)}")
-    if len(set(subjects)) < len(subjects):
-        raise ValueError("a subject is named twice")
-    for subject in subjects:
-        yield subject, [other for other in subjects if other != subject]
 
 
 def split(keys: Iterable[Key], subject: str) -> tuple[list[Key], list[Key]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metst_lib import datasets, faces, models, training
+from metst_lib import datasets, faces, models, spotting, training
 from metst_lib._files import digest
 from metst_lib.synthetic import signals
 
@@ -111,7 +111,8 @@ class Config:
     settings: Preset
     landmarks: Path
     epochs: int = 0  # in place of the preset's, to try things out; 0 leaves them
-    p: float = 0.55
+    recompute: bool = False  # states anew in the backward pass of the readable scan: less memory, more time
+    p: float = spotting.P
     stitch: str = "mean"
     scorer: str = "strict"
 
@@ -219,7 +220,7 @@ def configure(
 
     landmarks is dlib's predictor file, or a folder with a landmark file of each video (`landmark_file`): by
     default $METST_LANDMARKS, else the demonstration predictor for the synthetic set and
-    `data/shape_predictor_68_face_landmarks.dat` for the others.
+    `data/shape_predictor_68_face_landmarks.dat` for the others. $METST_RECOMPUTE=1 sets recompute.
     Raises ValueError for an unknown data set, variant or preset, listing the known ones.
     """
     known = presets_of(dataset)
@@ -228,9 +229,12 @@ def configure(
         raise ValueError(f"unknown preset {preset!r} for {dataset}; known: {', '.join(known)}")
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
+    if seed < 0:
+        raise ValueError(f"the seed is a whole number from 0 on, not {seed}")
     root = home(root)
     own = "synthetic/shape_predictor_68_synthetic.dat" if dataset == "synthetic" else faces.PREDICTOR.name
     if dataset in datasets.REHEARSALS:
         landmarks = root / "data" / "none"  # no face, so no landmarks
     marks = Path(os.path.abspath(landmarks or os.environ.get("METST_LANDMARKS") or root / "data" / own))
-    return Config(dataset, variant, seed, preset, root, PRESETS[dataset, preset], marks)
+    recompute = os.environ.get("METST_RECOMPUTE", "") not in ("", "0")
+    return Config(dataset, variant, seed, preset, root, PRESETS[dataset, preset], marks, recompute=recompute)

@@ -331,3 +331,72 @@ def test_landmarks_for_figures_follow_the_face(config):
     assert points.shape == (video.n_frames, 68, 2)
     assert np.median(distance) < 4
     np.testing.assert_array_equal(points[15], points[29])
+
+
+def test_a_run_killed_between_fit_and_scores_does_not_pass_as_finished(config, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    experiment.run_fold(config, "spNO.1")
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "_score", killed)
+        with pytest.raises(KeyboardInterrupt):
+            experiment.run_fold(shorter(config, epochs=1), "spNO.1")
+    assert "spNO.1" in experiment.read_run(shorter(config, epochs=1)).missing
+    assert "spNO.1" in experiment.read_run(config).missing
+    experiment.run_fold(config, "spNO.1")
+    assert "spNO.1" not in experiment.read_run(config).missing
+
+
+@pytest.mark.parametrize("name", ["events.csv", "predictions.npz", "history.csv"])
+def test_a_damaged_file_of_a_fold_is_named_and_made_again(config, name):
+    scores = experiment.run_fold(config, "spNO.1")
+    path = experiment.fold_folder(config, "spNO.1") / name
+    for size in (0, 60):
+        path.write_bytes(path.read_bytes()[:size])
+        with pytest.raises(
+            ValueError, match=r"fold spNO\.1 of me-tst, seed 0, is damaged: a file in .*spNO\.1"
+        ):
+            experiment.read_fold(config, "spNO.1")
+        assert (
+            experiment.run_fold(config, "spNO.1") == scores == experiment.read_fold(config, "spNO.1").scores
+        )
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.json"])
+def test_a_damaged_record_of_a_fold_is_named_and_made_again(config, name):
+    experiment.run_fold(config, "spNO.1")
+    path = experiment.fold_folder(config, "spNO.1") / name
+    for content in ("", "[]", '{"identity": 3'):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=rf"spNO\.1/{name} is damaged"):
+            experiment.read_fold(config, "spNO.1")
+        experiment.run_fold(config, "spNO.1")
+        experiment.read_fold(config, "spNO.1")
+
+
+@pytest.mark.parametrize("content", ["", "null", "{}"])
+def test_a_damaged_report_of_the_flow_is_named_and_made_again(config, content):
+    path = config.flow_folder / "complete.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"complete\.json is damaged"):
+        experiment.flow_report(config)
+    experiment.prepare(config, progress=False)
+    assert len(experiment.flow_report(config)["videos"]) == 3
+
+
+def test_a_damaged_frame_and_its_repair_make_the_flow_of_the_video_anew(config):
+    frame = experiment.load_data(config).videos[0].source.path(100)
+    before = experiment.prepare(config, progress=False)["videos"]["spNO.1 a"]
+    whole = frame.read_bytes()
+    frame.write_bytes(whole[:2000])
+    try:
+        assert experiment.prepare(config, progress=False)["videos"]["spNO.1 a"]["replaced"] == 1
+    finally:
+        frame.write_bytes(whole)
+    assert experiment.prepare(config, progress=False)["videos"]["spNO.1 a"] == before
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(ValueError, match="from 0 on, not -1"):
+        configure(seed=-1)

@@ -558,3 +558,10 @@ def test_a_bootstrap_needs_subjects_it_can_share():
         compare(scores, evaluate(predicted, truth, "released"))
     with pytest.raises(ValueError, match="no scores"):
         bootstrap([])
+
+
+def test_pooling_one_fold_changes_nothing_even_where_two_truths_begin_together():
+    predicted = {("s1", "a"): [Event(0, 10, emotion="negative"), Event(0, 9, emotion="negative")]}
+    truth = {("s1", "a"): [Event(0, 9, emotion="negative"), Event(0, 10, emotion="negative")]}
+    scores = evaluate(predicted, truth)
+    assert pool([scores]) == scores

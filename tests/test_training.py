@@ -20,7 +20,6 @@ from metst_lib.training import (
     displacement,
     fit,
     fit_flow_magnitude,
-    loso,
     predict,
     predict_flow_magnitude,
     split,
@@ -156,15 +155,6 @@ def test_what_is_trained_on_does_matter():
     flows[train[0]].values[:] *= 1.01
     two = fit(Small, {k: flows[k] for k in train}, {k: events[k] for k in train}, QUICK, seed=5)
     assert not equal(one, two)
-
-
-def test_leave_one_subject_out_leaves_each_out_once():
-    folds = list(loso(["a", "b", "c"]))
-    assert folds == [("a", ["b", "c"]), ("b", ["a", "c"]), ("c", ["a", "b"])]
-    with pytest.raises(ValueError, match="at least two, got 1"):
-        list(loso(["a"]))
-    with pytest.raises(ValueError, match="named twice"):
-        list(loso(["a", "b", "a"]))
 
 
 def test_a_split_is_by_subject_and_complete():

@@ -17,7 +17,15 @@ from typing import Any
 
 import pandas as pd
 
-from metst_lib.datasets import find_tables, how_to_get, load, read_annotations, reader_of, synthetic_settings
+from metst_lib.datasets import (
+    REHEARSALS,
+    find_tables,
+    how_to_get,
+    load,
+    read_annotations,
+    reader_of,
+    synthetic_settings,
+)
 from metst_lib.datasets.base import Key, list_videos, natural_key
 from metst_lib.events import EMOTIONS
 from metst_lib.frames import Listing, decode
@@ -40,9 +48,13 @@ def check(
 
     Works on an empty and on a half-unpacked folder. Of each video's frames the first, middle and last are
     opened; with deep=True all of them. expected: counts in place of the owners' (see each reader's EXPECTED).
-    Raises ValueError for an unknown set.
+    Raises ValueError for an unknown set, and for a rehearsal, which has no frames to look for.
     """
     reader, folder = reader_of(name), Path(root) / name
+    if name in REHEARSALS:
+        raise ValueError(
+            f"{name} has no files of its own to check: try `metst data check {REHEARSALS[name]}`"
+        )
     rows: list[tuple] = []
 
     def add(item: str, found: Any, wanted: Any, ok: bool, to_do: str = "") -> None:

@@ -42,6 +42,7 @@ from metst_lib.synthetic.script import FPS, SECONDS, Script, write_script
 RECIPE = 2
 """Grows with every change to what the same settings give."""
 NAME = "synthetic"
+SUBJECTS, VIDEOS = 8, 2  # videos of each subject
 MICRO_BOOK = "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
 SECOND_BOOK = "CAS(ME)3_part_A_v2.xlsx"
 JPEG_QUALITY = 90
@@ -62,8 +63,8 @@ class Plan:
 
 def write(
     root: str | Path,
-    subjects: int = 8,
-    videos: int = 2,
+    subjects: int = SUBJECTS,
+    videos: int = VIDEOS,
     seconds: float = SECONDS,
     fps: int = FPS,
     seed: int = 0,
@@ -113,7 +114,9 @@ def write(
     return folder
 
 
-def plan(subjects: int, videos: int, seconds: float, fps: int, seed: int) -> list[Plan]:
+def plan(
+    subjects: int = SUBJECTS, videos: int = VIDEOS, seconds: float = SECONDS, fps: int = FPS, seed: int = 0
+) -> list[Plan]:
     """What a set of these settings consists of, without writing anything."""
     for name, value, most in (("subjects", subjects, 999), ("videos", videos, 26)):
         if not isinstance(value, int) or not 1 <= value <= most:

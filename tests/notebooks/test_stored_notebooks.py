@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +11,18 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from metst_lib import notebook
+from metst_lib import figures, notebook
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+CHAPTERS = [
+    "01_data_exploration",
+    "02_flow_extraction",
+    "03_me_tst",
+    "04_me_tst_plus",
+    "05_synergy_ablations",
+    "06_visualization",
+]
 PARAMETERS = {"dataset": str, "variant": str, "subject": str, "seed": int, "preset": str, "root": str}
 CHECKED = "# NBVAL_CHECK_OUTPUT"
 MACHINE_PATH = re.compile(r"(?<![\w.:/])(/(home|root|tmp|work|usr|opt|var|mnt|private|Users)\b|[A-Z]:\\)")
@@ -50,8 +59,26 @@ def parameters_cell(path: Path) -> NotebookNode:
     return cell
 
 
-def test_the_first_chapters_are_there():
-    assert {"01_data_exploration", "02_flow_extraction"} <= {path.stem for path in NOTEBOOKS}
+def test_the_six_chapters_are_there():
+    assert [path.stem for path in NOTEBOOKS] == CHAPTERS
+
+
+def test_each_chapter_leads_to_its_neighbours():
+    way = ["README.md", *(f"{name}.ipynb" for name in CHAPTERS), "README.md"]
+    for path, before, after in zip(NOTEBOOKS, way, way[2:], strict=True):
+        head, *_, end = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown"]
+        assert re.search(rf"Before: \[[^]]+\]\({before}\)", head), path.name
+        for place in (head, end):
+            assert re.search(rf"Next:\*{{0,2}} (back to )?\[[^]]+\]\({after}\)", place), path.name
+
+
+def test_the_minutes_of_a_chapter_are_the_same_everywhere():
+    for path in NOTEBOOKS:
+        minutes = {re.search(r"\*\*Time:\*\* (\d+) minutes", nbformat.read(path, 4).cells[0].source)[1]}
+        for page in (FOLDER / "README.md", FOLDER.parent / "README.md"):
+            (row,) = [line for line in page.read_text().splitlines() if f"{path.name})" in line]
+            minutes.add(re.search(r"\| (\d+) \|", row)[1])
+        assert len(minutes) == 1, f"{path.name}: {sorted(minutes)} minutes"
 
 
 @every_notebook
@@ -171,3 +198,36 @@ def test_it_was_run_on_the_synthetic_set_so_that_no_licensed_face_is_in_it(path)
             if isinstance(target, ast.Name)
         ]
         assert "dataset" not in names, f"a cell below overrides the parameter: {cell.source}"
+
+
+# --- the figures and tables that are kept with the notebooks --------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def kept():
+    """Every file that git tracks below figures/."""
+    command = ["git", "-C", str(FOLDER.parent), "ls-files", "-z", "figures"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout: what is kept cannot be told from what was drawn here")
+    return [FOLDER.parent / name for name in listed.split("\0") if name]
+
+
+def test_only_figures_of_the_synthetic_set_are_kept(kept):
+    home = FOLDER.parent / "figures" / "synthetic"
+    assert [path for path in kept if home not in path.parents] == []
+
+
+def test_every_table_that_is_kept_says_synthetic(kept):
+    for path in kept:
+        if path.suffix in (".md", ".csv", ".tex"):
+            lines = path.read_text().splitlines()
+            caption = [line for line in lines if line.startswith(("**", r"\caption"))] or lines[:1]
+            assert "synthetic" in caption[0].lower(), path.name
+
+
+def test_every_figure_that_is_kept_says_synthetic(kept):
+    for path in kept:
+        if path.suffix == ".png" and not path.stem.startswith("fig3_"):  # that one comes from no data
+            assert "synthetic" in figures.alt_text(path).lower(), path.name

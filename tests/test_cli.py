@@ -1,0 +1,95 @@
+"""The command line: each command does its work, and bad input ends in one line, not in a traceback."""
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from metst_lib import experiment, synthetic
+from metst_lib.cli import main
+
+
+def metst(*arguments, code=0):
+    """What a command printed, once it has ended with the expected exit status."""
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_a_whole_set_passes_the_check_and_an_empty_folder_does_not(tiny_root, tmp_path):
+    assert "NO" not in metst("data", "check", "synthetic", "--root", tiny_root)
+    empty = metst("data", "check", "casme3", "--root", tmp_path, code=1)
+    assert "NO" in empty and "data/README.md says how to apply" in empty.replace("\n", " ")
+
+
+def test_the_audit_is_printed_and_saved_row_by_row(tiny_root, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "synthetic").symlink_to(tiny_root / "data" / "synthetic")
+    printed = metst("data", "audit", "synthetic", "--root", tmp_path)
+    assert "rows of micro-expressions" in printed
+    assert list(pd.read_csv(tmp_path / "data" / "synthetic" / "audit.csv").columns)[:4] == [
+        "table",
+        "row",
+        "action",
+        "reason",
+    ]
+
+
+def test_a_rendered_set_is_left_as_it_is_and_another_is_refused(tiny_root):
+    same = ("--subjects", 3, "--videos", 1, "--seconds", 8)
+    assert "lies in" in metst("data", "synth", "--root", tiny_root, *same)
+    assert "other settings" in metst("data", "synth", "--root", tiny_root, "--seed", 7, code=1)
+
+
+def test_the_defaults_of_the_command_are_those_of_the_library(tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(synthetic, "write", lambda root, **settings: asked.update(settings) or root)
+    metst("data", "synth", "--root", tmp_path)
+    assert asked == {"jobs": 2, "overwrite": False}
+    assert len(synthetic.plan()) == 16
+
+
+def test_folds_tables_and_the_page_from_the_command_line(tiny_root):
+    assert "Flow of 3 of 3 videos" in metst("flow", "synthetic", "--root", tiny_root)
+    assert metst("run", "synthetic", "flow-magnitude", "--root", tiny_root).count("spotting F1") == 3
+    assert "table3_analysis.md" in metst("tables", "synthetic", "--root", tiny_root)
+    page = tiny_root / "data" / "runs" / "synthetic" / "notebooks" / "some chapter.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text("<p>a page</p>")
+    assert "index.html" in metst("index", "synthetic", page, "--root", tiny_root)
+    index = (tiny_root / "data" / "runs" / "synthetic" / "index.html").read_text()
+    assert "Synthetic data" in index and "some chapter" in index and "flow magnitude (ours)" in index
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("flow", "bogus"), "unknown data set 'bogus'"),
+        (("run", "synthetic", "bogus"), "unknown variant 'bogus'"),
+        (("run", "synthetic", "me-tst", "--subject", "x"), "no fold 'x'; known: spNO.1"),
+        (("run", "synthetic", "me-tst", "--preset", "x"), "unknown preset 'x'"),
+        (("data", "check", "bogus"), "unknown data set 'bogus'"),
+        (("data", "check", "casme3-rehearsal"), "metst data check casme3"),
+    ],
+)
+def test_bad_input_is_answered_in_one_line(tiny_root, arguments, message):
+    printed = metst(*arguments, "--root", tiny_root, code=1)
+    assert printed.startswith("Error: ") and message in printed and "Traceback" not in printed
+
+
+def test_the_cost_is_counted_from_the_data(tiny_root):
+    printed = metst("cost", "synthetic", "--root", tiny_root, "--seeds", 2)
+    assert "8 trainings × 3 folds × 2 seed(s)" in printed
+
+
+def test_steps_of_a_fold_are_those_that_training_takes(tiny_root):
+    from metst_lib import cost
+
+    config = experiment.configure(root=tiny_root)
+    data = experiment.load_data(config)
+    windows, steps = cost.fold_size(config)
+    counted = [
+        experiment.fit(config, [v for v in data.videos if v.subject != s]).fitted["windows"]
+        for s in data.subjects
+    ]
+    assert min(counted) - 1 <= windows <= max(counted) + 1
+    assert steps == config.training.epochs * -(-windows // config.training.batch)
