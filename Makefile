@@ -2,6 +2,8 @@
 PYTHON ?= python3
 CORES ?= all
 SEEDS ?= 1
+# What the stored notebooks cannot do without
+SHOWN = flow-magnitude,me-tst,me-tst-plus,me-tst-plus-no-result-synergy
 SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --rerun-incomplete --quiet rules host reason
 
 .PHONY: demo reproduce test lab notebooks bench lock
@@ -19,9 +21,9 @@ reproduce: .venv/ready  # the same on a data set under data/: make reproduce DAT
 	@cat figures/$(DATASET)/table3_analysis.md
 
 test: .venv/ready  # all tests, then every notebook executed and checked
-	$(SNAKEMAKE) folds
-	.venv/bin/pytest -n 2 tests
-	METST_FIGURES=.test_figures .venv/bin/pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg notebooks
+	$(SNAKEMAKE) --config variants=$(SHOWN) -- folds
+	.venv/bin/pytest -n 2 --dist loadfile tests
+	METST_FIGURES=$(CURDIR)/.test_figures .venv/bin/pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg notebooks
 
 lab: .venv/ready  # JupyterLab on the notebooks
 	.venv/bin/jupyter lab notebooks
