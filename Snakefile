@@ -116,6 +116,7 @@ for folder, variant in {run_of(name).flow_folder: name for name in ("me-tst-plus
         params:
             variant=variant,
         threads: workflow.cores
+        priority: 10  # before any fold: it wants all cores, and would keep one idle until the others are free
         shell:
             f"{METST} flow {DATASET} --variant {{params.variant}} {OPTIONS} --jobs {{threads}}"
 
