@@ -1,6 +1,5 @@
 """What several test files share: one tiny synthetic set, rendered once, with its flow."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,3 @@ def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     synthetic.write(root / "data", subjects=3, videos=1, seconds=8, progress=False)
     experiment.prepare(experiment.configure(root=root), progress=False)
     return root
-
-
-def shorter(config: experiment.Config, epochs: int = 2) -> experiment.Config:
-    """The same experiment with a few epochs of training."""
-    short = {
-        network: dataclasses.replace(settings, epochs=epochs)
-        for network, settings in config.settings.training.items()
-    }
-    return dataclasses.replace(config, settings=dataclasses.replace(config.settings, training=short))

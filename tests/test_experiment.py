@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import shorter
+from trials import shorter
 
 from metst_lib import experiment, frames, metrics, preparation
 from metst_lib.experiment import configure

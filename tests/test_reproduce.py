@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from conftest import shorter
 from test_released import SAMMLV, Hostile, cache, lookalikes, released_state, saved, written
+from trials import shorter
 
 from metst_lib import datasets, experiment, metrics, released, reproduce, spotting
 from metst_lib.cli import main
