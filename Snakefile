@@ -87,6 +87,7 @@ rule all:
     default_target: True
     input:
         RUNS / "index.html",
+        EVERY_FOLD,  # named here, or a fold that is lost would not be missed as long as the page is there
 
 
 rule folds:
