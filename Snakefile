@@ -81,6 +81,9 @@ METST = f"{sys.executable} -m metst_lib.cli"
 OPTIONS = f"--root '{ROOT}'" + (f" --preset {PRESET}" if PRESET else "")
 EVERY_RUN = [run_of(variant, seed) for variant in VARIANTS for seed in SEEDS]
 EVERY_FOLD = [path for run in EVERY_RUN for path in metrics(run)]
+READ = {path for run in EVERY_RUN for path in flows_of(run)}
+BY_REGIONS = {name: run_of(name).flow_folder / "complete.json" for name in ("me-tst", "me-tst-plus")}
+FLOWS = {name: path for name, path in BY_REGIONS.items() if path in READ}
 
 
 rule all:
@@ -103,24 +106,20 @@ rule render:
         f"{METST} data synth --root '{ROOT}' --jobs {{threads}}"
 
 
-# In these loops everything that differs stands in params: a shell command is put together only when it runs.
+rule flow:
+    input:
+        SOURCE,
+    output:
+        [update(path) for path in FLOWS.values()],  # a set that is there is kept when another is wanted
+    params:
+        variants=" ".join(f"--variant {variant}" for variant in FLOWS),
+    threads: workflow.cores
+    priority: 10  # before any fold: it wants all cores, and would keep one idle until the others are free
+    shell:
+        f"{METST} flow {DATASET} {{params.variants}} {OPTIONS} --jobs {{threads}}"
 
-for folder, variant in {run_of(name).flow_folder: name for name in ("me-tst-plus", "me-tst")}.items():
 
-    rule:
-        name:
-            f"flow_{folder.name.split('-')[0]}"
-        input:
-            SOURCE,
-        output:
-            folder / "complete.json",
-        params:
-            variant=variant,
-        threads: workflow.cores
-        priority: 10  # before any fold: it wants all cores, and would keep one idle until the others are free
-        shell:
-            f"{METST} flow {DATASET} --variant {{params.variant}} {OPTIONS} --jobs {{threads}}"
-
+# In this loop everything that differs stands in params: a shell command is put together only when it runs.
 
 for run in EVERY_RUN:
     for number, subjects in enumerate(JOBS):

@@ -169,28 +169,36 @@ def evaluate_released(dataset: str, weights: str, **options: str) -> None:
 
 @main.command()
 @click.argument("dataset")
-@click.option("--variant", default="me-tst", help="The variant whose regions are wanted.")
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    default=["me-tst"],
+    help="The variant whose regions are wanted; repeat for more, all in one pass.",
+)
 @click.option("--jobs", default=2, type=click.IntRange(1), help="Threads over windows.")
 @_experiment_options
-def flow(dataset: str, variant: str, jobs: int, **options: str) -> None:
+def flow(dataset: str, variants: tuple[str, ...], jobs: int, **options: str) -> None:
     """Extract and cache the ROI flow of every video of DATASET."""
     from metst_lib import experiment
 
-    config = experiment.configure(dataset, variant, **options)
-    audit = experiment.load_data(config).audit
+    wanted = [experiment.configure(dataset, variant, **options) for variant in variants]
+    configs = list({config.flow_folder: config for config in wanted}.values())
+    audit = experiment.load_data(configs[0]).audit
     if lost := int((audit["action"] == "dropped").sum()):
         click.echo(
             f"{lost} annotations are left out: `metst data audit {dataset}` says which and why", err=True
         )
-    report = experiment.prepare(config, jobs=jobs)
-    total = len(report["videos"]) + len(report["failed"])
-    click.echo(f"Flow of {len(report['videos'])} of {total} videos lies in {config.flow_folder}")
-    for what, meaning in (
-        ("replaced", "unreadable or missing frames, the nearest readable one served"),
-        ("flagged", "windows without a face on their first frame, the nearest one with a face served"),
-    ):
-        if count := sum(video[what] for video in report["videos"].values()):
-            click.echo(f"{count} {meaning}")
+    for number, config in enumerate(configs, start=1):
+        report = experiment.prepare(config, jobs=jobs, beside=configs[number:])
+        total = len(report["videos"]) + len(report["failed"])
+        click.echo(f"Flow of {len(report['videos'])} of {total} videos lies in {config.flow_folder}")
+        for what, meaning in (
+            ("replaced", "unreadable or missing frames, the nearest readable one served"),
+            ("flagged", "windows without a face on their first frame, the nearest one with a face served"),
+        ):
+            if count := sum(video[what] for video in report["videos"].values()):
+                click.echo(f"{count} {meaning}")
 
 
 @main.command()

@@ -181,7 +181,30 @@ def extract(
     window, a frame that is not grey uint8 or changes size, landmarks of a wrong shape, no face in the whole
     video, a region of which nothing lies in the crop, flow that is not finite.
     """
-    regions = rois.roi_set(roi_set)
+    options = {"align": align, "threads": threads, "progress": progress, "fps": fps, "name": name}
+    return extract_sets(frames, landmarker, (roi_set,), window, mode, **options)[roi_set]
+
+
+def extract_sets(
+    frames: Sequence[np.ndarray],
+    landmarker: Landmarker,
+    roi_sets: Sequence[str] = tuple(rois.ROI_SETS),
+    window: int = 50,
+    mode: str = "exact",
+    *,
+    align: bool = True,
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    fps: float | None = None,
+    name: str = "video",
+) -> dict[str, RoiFlow]:
+    """The flow of several sets of regions, each as `extract` gives it, in one pass over the video.
+
+    Patches that the sets share are worked on once. Arguments and errors as for `extract`: a region that
+    cannot be laid fails all sets.
+    """
+    sets = {roi_set: rois.roi_set(roi_set) for roi_set in roi_sets}
+    regions = tuple(dict.fromkeys(roi for chosen in sets.values() for roi in chosen))
     if mode not in MODES:
         raise ValueError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
     if threads < 1:
@@ -192,7 +215,7 @@ def extract(
         raise ValueError(f"{name}: {error}") from None
     video = _Video(frames, starts, window, name)
     faces = _Faces(video, landmarker)
-    values = np.zeros((len(starts), 2 * len(regions), window), np.float32)
+    values = np.zeros((len(starts), len(regions), 2, window), np.float32)
     flags = np.zeros(len(starts), bool)
 
     def work(w: int) -> None:
@@ -202,14 +225,18 @@ def extract(
         rect, landmarks = faces.crop(face, video.shared if face == start else video.read)
         layout = rois.resolve(regions, landmarks, f"{name}, frame {face}")
         values[w] = _window_flow(video.shared, start, window, rect, layout, mode, align)
-        bad = ~np.isfinite(values[w]).all(axis=0)
+        bad = ~np.isfinite(values[w]).all(axis=(0, 1))
         if bad.any():
             raise ValueError(f"{name}: flow is not finite at frame {start + int(np.argmax(bad))}")
         video.release(start)
 
     _run(work, len(starts), threads, progress)
     settings = {"window": window, "align": align}
-    return RoiFlow(values, starts, flags, len(frames), fps, roi_set, mode, settings)
+    found = {}
+    for roi_set, chosen in sets.items():
+        own = values[:, [regions.index(roi) for roi in chosen]].reshape(len(starts), -1, window)
+        found[roi_set] = RoiFlow(own, starts, flags, len(frames), fps, roi_set, mode, settings)
+    return found
 
 
 def pool(flow: np.ndarray, q: float) -> tuple[float, float]:
@@ -238,7 +265,7 @@ def _window_flow(
     mode: str,
     align: bool,
 ) -> np.ndarray:
-    """The flow of one window, (C, k)."""
+    """The flow of one window, (regions, 2, k)."""
     first = image_at(start)
     inside = Rect(0, first.shape[0], 0, first.shape[1])
     reference = crop_picture(first, rect)
@@ -251,7 +278,7 @@ def _window_flow(
     def nose(picture: np.ndarray) -> tuple[float, float]:
         return pool(farneback(reference, picture, layout.nose)[core], rois.NOSE_Q)
 
-    values = np.zeros((2 * len(layout.rois), window))
+    values = np.zeros((len(layout.rois), 2, window))
     flows: dict[str, np.ndarray] = {}
     x = y = 0.0  # the nose's flow
     for t in range(1, window):
@@ -274,7 +301,7 @@ def _window_flow(
             flows[key] = farneback(reference, picture, patch, None if shift is None else flows[key] + shift)
         head = (x, y) if align else (0.0, 0.0)
         for r, (key, q, at) in enumerate(parts):
-            values[2 * r : 2 * r + 2, t] = np.subtract(pool(flows[key][at], q), head)
+            values[r, :, t] = np.subtract(pool(flows[key][at], q), head)
     return values
 
 

@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,13 +127,18 @@ def _dlib(predictor: Path) -> faces.DlibLandmarker:
     return faces.DlibLandmarker(predictor)  # the predictor for real faces is 100 MB: read it once
 
 
-def prepare(config: Config, jobs: int = 2, progress: bool = True) -> dict[str, Any]:
+def prepare(
+    config: Config, jobs: int = 2, progress: bool = True, beside: Sequence[Config] = ()
+) -> dict[str, Any]:
     """Extract and cache the flow of every video of the experiment; returns the report it writes.
 
     The report (`complete.json` beside the flow, written last) holds each video's hash, its flagged windows
     and replaced frames, and under "failed" the videos that gave none, with the reason. Videos whose flow is
     there and whose inputs have not changed are skipped. Flow imported from the authors' caches is left as it
     is, and its report returned.
+
+    beside: experiments that differ from this one in nothing but their regions. What is extracted here is
+    extracted for them in the same pass, for little more; their own `prepare` then finds it there.
     """
     if _imported(config):
         return flow_report(config)
@@ -155,7 +160,7 @@ def prepare(config: Config, jobs: int = 2, progress: bool = True) -> dict[str, A
         inputs = digest(marks, made_with, video.n_frames, video.fps, _source(video))
         try:
             if not _is_current(path, inputs):
-                _extract(config, video, path, inputs, jobs)
+                _extract((config, *beside), video, inputs, jobs)
         except ValueError as error:
             report["failed"][name] = str(error)
             tqdm.write(f"error: no flow of {name}: {error}")
@@ -185,28 +190,44 @@ def _made_with(config: Config) -> Any:
     return ""
 
 
-def _extract(config: Config, video: Video, path: Path, inputs: str, jobs: int) -> None:
+def _extract(configs: Sequence[Config], video: Video, inputs: str, jobs: int) -> None:
+    """Write the first experiment's flow of a video, and the others' where that is not there."""
+    config, *beside = configs
+    settings, path = config.settings, flow_path(config, video)
     if config.rehearsal:
         blinks = not load_data(config).has_blinks(video.subject)
-        s = config.settings
-        made = signals.roi_flow(video, config.what.roi_set, s.window, blinks=blinks)
+        made = signals.roi_flow(video, config.what.roi_set, settings.window, blinks=blinks)
         made.save(path, inputs=inputs)
         return
     points, images = landmarker(config, video), frames.open(video)
-    try:
-        values = flow.extract(
+    paths = {config.what.roi_set: path}
+    for other in beside:
+        if not (_imported(other) or _is_current(flow_path(other, video), inputs)):
+            paths[other.what.roi_set] = flow_path(other, video)
+
+    def extract(*roi_sets: str) -> dict[str, flow.RoiFlow]:
+        return flow.extract_sets(
             images,
             points,
-            roi_set=config.what.roi_set,
-            window=config.settings.window,
-            mode=config.settings.flow_mode,
+            roi_sets,
+            window=settings.window,
+            mode=settings.flow_mode,
             threads=jobs,
             fps=video.fps,
             name=f"{video.subject} {video.name}",
         )
+
+    try:
+        try:
+            found = extract(*paths)
+        except ValueError:
+            if len(paths) == 1:
+                raise
+            found = extract(config.what.roi_set)  # a region that only another set has may lie outside
     finally:
         points.save()
-    values.save(path, inputs=inputs, replaced=len(images.replaced))
+    for roi_set, values in found.items():
+        values.save(paths[roi_set], inputs=inputs, replaced=len(images.replaced))
 
 
 def _is_current(path: Path, inputs: str) -> bool:

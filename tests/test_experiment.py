@@ -75,10 +75,36 @@ def test_flow_is_extracted_once(config, monkeypatch):
     def never(*_, **__):
         raise AssertionError("extracted again")
 
-    monkeypatch.setattr(preparation.flow, "extract", never)
+    monkeypatch.setattr(preparation.flow, "extract_sets", never)
     report = experiment.prepare(config, progress=False)
     assert sorted(report["videos"]) == ["spNO.1 a", "spNO.2 a", "spNO.3 a"]
     assert report["failed"] == {}
+
+
+def test_two_sets_of_regions_take_one_pass(config, monkeypatch):
+    wide = dataclasses.replace(config, variant="me-tst-plus")
+    videos = experiment.load_data(config).videos
+    before = {v.key: experiment.load_flow(config, [v])[v.key].values for v in videos}
+    for video in videos[:2]:
+        experiment.flow_path(config, video).unlink()
+    asked, real = [], preparation.flow.extract_sets
+
+    def counted(images, points, roi_sets, **settings):
+        asked.append((settings["name"], roi_sets))
+        if len(roi_sets) > 1 and settings["name"] == "spNO.2 a":  # a region that one set alone has is outside
+            raise ValueError("nothing of region 'below left eye' lies in the face crop")
+        return real(images, points, roi_sets, **settings)
+
+    monkeypatch.setattr(preparation.flow, "extract_sets", counted)
+    experiment.prepare(config, progress=False, beside=[wide])
+    assert asked == [("spNO.1 a", ("5", "18")), ("spNO.2 a", ("5", "18")), ("spNO.2 a", ("5",))]
+    for video in videos[:2]:
+        np.testing.assert_array_equal(
+            experiment.load_flow(config, [video])[video.key].values, before[video.key]
+        )
+    asked.clear()
+    assert experiment.prepare(wide, progress=False)["failed"] == {}
+    assert asked == [("spNO.2 a", ("18",)), ("spNO.3 a", ("18",))]  # that of the first video is there
 
 
 def test_half_a_flow_file_is_never_read_as_whole(config):

@@ -53,13 +53,13 @@ def test_flow_is_made_of_precomputed_landmarks_without_a_predictor(root, folder,
     config = configure(root=root, landmarks=folder)
     asked = []
 
-    def extract(images, points, **settings):
+    def extract(images, points, roi_sets, **settings):
         asked.append((settings["name"], len(points), points(images[0], 7)))
         windows = preparation.windows.window_starts(len(images), settings["window"])
         values = np.zeros((len(windows), 10, settings["window"]))
-        return preparation.flow.RoiFlow(values, windows, windows < 0, len(images))
+        return {"5": preparation.flow.RoiFlow(values, windows, windows < 0, len(images))}
 
-    monkeypatch.setattr(preparation.flow, "extract", extract)
+    monkeypatch.setattr(preparation.flow, "extract_sets", extract)
     report = experiment.prepare(config, progress=False)
     assert report["failed"] == {}
     assert sorted(report["videos"]) == ["spNO.1 a", "spNO.2 a", "spNO.3 a"]
@@ -115,7 +115,7 @@ def test_flow_of_other_landmarks_lies_in_another_folder(root, folder, monkeypatc
 
 def test_a_missing_file_is_named_before_anything_is_extracted(root, folder, monkeypatch):
     (folder / "spNO.3_a.npz").unlink()
-    monkeypatch.setattr(preparation.flow, "extract", never)
+    monkeypatch.setattr(preparation.flow, "extract_sets", never)
     config = configure(root=root, landmarks=folder)
     with pytest.raises(FileNotFoundError, match=r"no landmarks of video spNO\.3 a: .*spNO\.3_a\.npz and"):
         experiment.prepare(config, progress=False)
@@ -147,12 +147,12 @@ def test_a_missing_file_is_named_before_anything_is_extracted(root, folder, monk
 def test_a_bad_file_is_named_and_the_other_videos_go_on(root, folder, monkeypatch, capsys, spoil, message):
     spoil(folder / "spNO.3_a.npz")
 
-    def extract(images, points, **settings):
+    def extract(images, points, roi_sets, **settings):
         windows = preparation.windows.window_starts(len(images), settings["window"])
         values = np.zeros((len(windows), 10, settings["window"]))
-        return preparation.flow.RoiFlow(values, windows, windows < 0, len(images))
+        return {"5": preparation.flow.RoiFlow(values, windows, windows < 0, len(images))}
 
-    monkeypatch.setattr(preparation.flow, "extract", extract)
+    monkeypatch.setattr(preparation.flow, "extract_sets", extract)
     report = experiment.prepare(configure(root=root, landmarks=folder), progress=False)
     assert sorted(report["videos"]) == ["spNO.1 a", "spNO.2 a"]
     assert list(report["failed"]) == ["spNO.3 a"]

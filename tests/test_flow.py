@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from metst_lib import flow, rois
-from metst_lib.flow import RoiFlow, extract, pool
+from metst_lib.flow import MODES, RoiFlow, extract, extract_sets, pool
 from metst_lib.rois import Rect
 from metst_lib.synthetic.face import Film
 from metst_lib.synthetic.script import write_script
@@ -178,6 +178,16 @@ def test_eighteen_regions_share_the_flow_of_the_five(drifting):
     assert eighteen.shape == (1, 36, 16)
     for channel, region in ((2, 5), (4, 9), (6, 15), (8, 16)):  # the left brow has another q
         assert np.array_equal(five[:, channel : channel + 2], eighteen[:, 2 * region - 2 : 2 * region])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_two_sets_in_one_pass_are_what_each_gives_alone(drifting, mode):
+    both = extract_sets(drifting[:30], known, ("18", "5"), 12, mode)
+    assert list(both) == ["18", "5"]
+    for roi_set, found in both.items():
+        alone = extract(drifting[:30], known, roi_set, 12, mode)
+        assert np.array_equal(found.values, alone.values) and np.array_equal(found.starts, alone.starts)
+        assert found.roi_set == roi_set
 
 
 # ---------------------------------------------------------------- known motion
