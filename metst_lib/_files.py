@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +37,21 @@ def atomic(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: str | Path, age: float = 5.0) -> None:
+    """Remove the temporary files in a folder that writers left which were killed.
+
+    Those that were written to in the last `age` seconds may be somebody's work and stay.
+    """
+    for path in Path(folder).glob(".*"):
+        with contextlib.suppress(FileNotFoundError):  # finished in the meantime
+            if _TEMPORARY.fullmatch(path.name) and time.time() - path.stat().st_mtime > age:
+                path.unlink()
+
+
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?")
+"""Names that `atomic` gives, by way of tempfile."""
 
 
 def write_text(path: str | Path, text: str) -> Path:

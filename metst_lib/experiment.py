@@ -2,8 +2,9 @@
 
 A fold leaves one subject out: a variant is fitted on the other subjects' videos and scored on this one's.
 Everything a fold leaves behind is written whole or not at all, and a fold whose settings and inputs have
-not changed since is not fitted again. What can be run stands in `variants`, where the flow comes from in
-`preparation`; both are offered here too, so that a notebook needs this one module.
+not changed since is not fitted again; a training that was stopped goes on from its last checkpoint. What can
+be run stands in `variants`, where the flow comes from in `preparation`; both are offered here too, so that a
+notebook needs this one module.
 
 Glossary: T frames of a video; k_p half the mean length of a micro-expression (ME); p the peak threshold.
 """
@@ -12,10 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.metadata
 import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -28,8 +26,8 @@ import torch
 from scipy.special import softmax
 from tqdm.auto import tqdm
 
-from metst_lib import flow, metrics, models, rois, spotting, ssm, training
-from metst_lib._files import atomic, digest, read_json, sha256, write_json
+from metst_lib import flow, metrics, models, provenance, rois, spotting, ssm, training
+from metst_lib._files import atomic, digest, read_json, sha256, sweep, write_json
 from metst_lib.datasets import Dataset
 from metst_lib.events import Event, Video
 from metst_lib.preparation import (
@@ -44,6 +42,7 @@ from metst_lib.preparation import (
     prepare,
     with_flow,
 )
+from metst_lib.provenance import git_revision, versions
 from metst_lib.variants import PRESETS, VARIANTS, Config, Preset, Variant, configure, home, presets_of
 
 __all__ = [
@@ -81,6 +80,9 @@ __all__ = [
     "with_flow",
 ]
 
+
+CHECKPOINT = "checkpoint.pt"
+"""Name of the file in a fold's folder that holds the state of a training, as long as it lasts."""
 
 # --- one fold -------------------------------------------------------------------------------------------
 
@@ -136,8 +138,12 @@ def run_fold(config: Config, subject: str) -> metrics.Scores:
     """Fit on all other subjects, score on this one, write the artefacts; returns the fold's scores.
 
     Artefacts in `fold_folder`: config.json (settings, versions, git revision, hash of the inputs, scan back
-    end, what was fitted), history.csv, predictions.npz, events.csv, metrics.json. The fit is skipped where
-    predictions of the same settings and inputs are there. ValueError for an unknown subject.
+    end, what was fitted, what it took), history.csv, predictions.npz, events.csv, metrics.json. The fit is
+    skipped where predictions of the same settings and inputs are there. While a network is trained, its
+    checkpoint lies there too, renewed about every minute, or every $METST_CHECKPOINT seconds.
+
+    ValueError for an unknown subject; FloatingPointError, naming the fold, where the training diverges or
+    what the network predicts is no answer. Such a fold gets no metrics.json.
     """
     data = load_data(config)
     (subject,) = chosen(config, subject)
@@ -149,6 +155,7 @@ def run_fold(config: Config, subject: str) -> metrics.Scores:
     source, folder = fold_folder(config.trained, subject), fold_folder(config, subject)
     if _stored_identity(source) != identity:
         _fit_and_predict(config.trained, train, test, source, identity, subject)
+    (source / CHECKPOINT).unlink(missing_ok=True)  # of a run that was killed just before it did so itself
     if _stored_identity(folder) != identity:
         _copy_fit(source, folder)
     return _score(config, train, test, folder, subject, identity)
@@ -177,17 +184,20 @@ def run_folds(config: Config, subjects: Iterable[str], progress: bool = True) ->
 class Fit:
     """A fitted variant: predict(RoiFlow of a video) -> score (T,), logits (T, 5); what was fitted; history.
 
-    model is the network on the CPU, None where the variant has none.
+    model is the network on the CPU, None where the variant has none. resumed and earlier: the epoch after
+    which a stopped training went on (0: it ran through), and the seconds spent until then.
     """
 
     predict: Callable[[flow.RoiFlow], tuple[np.ndarray, np.ndarray]]
     fitted: dict[str, Any]
     history: pd.DataFrame
     model: torch.nn.Module | None = None
+    resumed: int = 0
+    earlier: float = 0.0
 
 
-def fit(config: Config, train: Iterable[Video]) -> Fit:
-    """Fit the variant on the flow and micro-expressions of these videos alone."""
+def fit(config: Config, train: Iterable[Video], checkpoint: training.Checkpoint | None = None) -> Fit:
+    """Fit the variant on the flow and micro-expressions of these videos alone; see `training.fit`."""
     train = list(train)
     flows = load_flow(config, train)
     truth = {video.key: video.events_of("micro") for video in train if video.key in flows}
@@ -198,9 +208,11 @@ def fit(config: Config, train: Iterable[Video]) -> Fit:
     torch.set_num_threads(1)  # folds run side by side, one thread each
     relabel = models.hard_targets if config.what.network == "WindowClassifier" else None
     make = functools.partial(build, config)
-    result = training.fit(make, flows, truth, config.training, config.seed, relabel=relabel)
+    result = training.fit(
+        make, flows, truth, config.training, config.seed, relabel=relabel, checkpoint=checkpoint
+    )
     predict = functools.partial(training.predict, result.model, stitch=config.stitch)
-    return Fit(predict, result.statistics, result.history, result.model)
+    return Fit(predict, result.statistics, result.history, result.model, result.resumed, result.earlier)
 
 
 def build(config: Config) -> torch.nn.Module:
@@ -217,11 +229,21 @@ def _fit_and_predict(
     config: Config, train: list[Video], test: list[Video], folder: Path, identity: str, subject: str
 ) -> None:
     began = time.perf_counter()
-    fitting = fit(config, train)
+    provenance.start_counting()
+    checkpoint = _checkpoint(config, folder, identity)
+    try:
+        fitting = fit(config, train, checkpoint)
+        predictions = {key: fitting.predict(values) for key, values in load_flow(config, test).items()}
+        _check_predictions(predictions, len(fitting.history))
+    except FloatingPointError as error:
+        checkpoint.remove()
+        raise FloatingPointError(
+            f"fold {subject} of {config.variant}, seed {config.seed}: {error}"
+        ) from error
     arrays = {}
-    for (_, name), values in load_flow(config, test).items():
-        score, logits = fitting.predict(values)
+    for (_, name), (score, logits) in predictions.items():
         arrays[f"score/{name}"], arrays[f"logits/{name}"] = score, logits
+    device = fitting.fitted.get("device", "cpu")
     _begin(folder)
     with atomic(folder / "history.csv") as path:
         fitting.history.to_csv(path, index=False)
@@ -236,18 +258,51 @@ def _fit_and_predict(
             "settings": config.fitting(),
             "inputs": _inputs(config, load_data(config)),
             "fitted": fitting.fitted,
-            "backend": ssm.choose_backend(fitting.fitted["device"]) if fitting.model else None,
-            "git": git_revision(),
-            "versions": versions(),
-            "machine": {"python": platform.python_version(), "system": platform.platform()},
-            "seconds": round(time.perf_counter() - began, 2),
+            **provenance.surroundings(device, ssm.choose_backend(device) if fitting.model else None),
+            **provenance.spent(fitting.earlier + time.perf_counter() - began, device),
+            "resumed_after_epoch": fitting.resumed,
         },
     )
+    checkpoint.remove()
+
+
+def _checkpoint(config: Config, folder: Path, identity: str) -> training.Checkpoint:
+    """Where the fold's training keeps its state; with another scan or other packages it is another one."""
+    made_with = ssm.choose_backend("cuda" if torch.cuda.is_available() else "cpu"), versions()
+    every = os.environ.get("METST_CHECKPOINT", "60")
+    try:
+        seconds = float(every)
+    except ValueError:
+        raise ValueError(f"METST_CHECKPOINT is a number of seconds, not {every!r}") from None
+    return training.Checkpoint(
+        folder / CHECKPOINT, digest(identity, folder.name, made_with), seconds, tqdm.write
+    )
+
+
+def _check_predictions(predictions: dict[Key, tuple[np.ndarray, np.ndarray]], epochs: int) -> None:
+    """FloatingPointError for predictions that would be scored like any other but say nothing.
+
+    epochs: how long a network was trained, 0 for a variant without training, which may well see nothing.
+    """
+    for (subject, name), (score, logits) in predictions.items():
+        if not (np.isfinite(score).all() and np.isfinite(logits).all()):
+            raise FloatingPointError(f"scores of video {subject} {name} are NaN or infinite")
+    scores = [score for score, _ in predictions.values()]
+    if epochs and scores and max(np.ptp(score) for score in scores) < _FLAT:
+        raise FloatingPointError(
+            f"the spotting score is {scores[0][0]:.6f} in every frame of every video after epoch "
+            f"{epochs}: training has not converged; a lower lr may help"
+        )
+
+
+_FLAT = 1e-6
+"""A network whose score moves less than this over whole videos has not learned to spot anything."""
 
 
 def _begin(folder: Path) -> None:
     """From here on the fold counts as neither fitted nor scored, until both records are back."""
     folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
     for name in ("metrics.json", "config.json"):
         (folder / name).unlink(missing_ok=True)
 
@@ -445,18 +500,3 @@ def _stored_identity(folder: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return stored.get("identity") if _is_whole(folder, stored) else None
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that decide numbers."""
-    names = ("metst-lib", "numpy", "scipy", "torch", "opencv-python-headless", "dlib-bin", "scikit-learn")
-    return {name: importlib.metadata.version(name) for name in names}
-
-
-def git_revision() -> str | None:
-    """The checkout's commit, with "-dirty" where tracked files differ from it; None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -11,6 +11,8 @@ without a micro-expression drawn once, before the first epoch; each window scale
 it is seen; class weights balanced over the frames of the drawn windows, neutral's times six; the
 cross-entropy averaged over frames rather than over weights. There is no validation set to stop by.
 
+A long training keeps a `Checkpoint` and goes on from it, when it was stopped, to the same weights.
+
 Last comes `flow-magnitude`, a comparator without training: how far the face goes and comes back.
 
 Glossary: T frames of a video; W windows; C flow channels; k frames of a window; N windows that train.
@@ -20,8 +22,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
+import time
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,6 +38,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metst_lib import metrics, spotting, windows
+from metst_lib._files import atomic, digest
 from metst_lib.events import CLASSES, EMOTIONS, NEUTRAL, Event
 
 Key = tuple[str, str]
@@ -113,11 +120,62 @@ class Fitted:
 
     history: one row an epoch, with columns epoch, loss, spotting, recognition, lr (means over windows).
     statistics: JSON-able; k_p (half_width), class_weights, frames by class, windows, steps, absent classes.
+    resumed: the epoch after which a stopped training went on, 0 where it ran through; earlier: the seconds
+    that had been spent until then.
     """
 
     model: nn.Module
     history: pd.DataFrame
     statistics: dict[str, Any]
+    resumed: int = 0
+    earlier: float = 0.0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a long training keeps its state, so that one that was stopped goes on to the same weights.
+
+    path: one file, replaced whole at the end of an epoch when `every` seconds have passed since the last
+    time: a training shorter than that writes none. identity: names everything that decides the weights; a
+    file of another identity, or one that is damaged, is ignored with a word. say: is told when a training
+    goes on, when a file is ignored, and when one cannot be written (which does not stop the training).
+
+    The file holds the network, the optimiser and its schedule, the epochs so far, and every random state
+    that is still drawn from, in torch's format; it is read with weights_only, so that it runs no code.
+    """
+
+    path: Path
+    identity: str
+    every: float = 60.0
+    say: Callable[[str], None] = print
+
+    def write(self, state: dict[str, Any]) -> None:
+        """Replace the file, whole or not at all."""
+        try:
+            with atomic(self.path) as temporary:
+                torch.save({"identity": self.identity, **state}, temporary)
+        except (OSError, RuntimeError) as error:  # torch's own writer knows no OSError
+            self.say(f"no checkpoint could be written, training goes on without: {self.path}: {error}")
+
+    def read(self, shape: str) -> dict[str, Any] | None:
+        """The state in the file; None where there is none of this identity for this shape of training."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:  # torch looks at no checksum when it reads
+                whole = archive.testzip() is None
+            state = torch.load(self.path, map_location="cpu", weights_only=True) if whole else {}
+            if whole and (state["identity"], state["shape"]) == (self.identity, shape):
+                return state
+            why = "it belongs to another training" if whole else "it is damaged"
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # whatever a damaged archive makes torch raise
+            why = f"it is damaged ({type(error).__name__})"
+        self.say(f"{self.path} is ignored, training starts anew: {why}")
+        return None
+
+    def remove(self) -> None:
+        """The file is gone afterwards, if there was one."""
+        self.path.unlink(missing_ok=True)
 
 
 def fit(
@@ -129,6 +187,7 @@ def fit(
     log: Callable[[str], None] | None = None,
     *,
     relabel: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Fitted:
     """Train a fresh network on these videos and their micro-expressions.
 
@@ -143,6 +202,8 @@ def fit(
         log: called with a line of text for each epoch, and for a class without a frame.
         relabel: turns the labels of the windows, spotting (N, k) and class (N, k), into others of the same
             shapes, for networks that answer by window rather than by frame.
+        checkpoint: where to keep the state, and to go on from if one is there. The caller removes it once it
+            has kept what came of the training; a training that diverges removes it itself.
 
     Raises ValueError where keys disagree, windows differ in shape, flow is not finite (naming the video), or
     no window holds a micro-expression; FloatingPointError, naming the epoch, where the loss is.
@@ -180,8 +241,9 @@ def fit(
     }
 
     weight = torch.tensor(weights, dtype=torch.float32, device=device)
-    history = []
-    with _own_random_state(device):
+    history: list[tuple[float, ...]] = []
+    resumed, earlier, began = 0, 0.0, time.perf_counter()
+    with _own_random_state(device), _removed_if_diverged(checkpoint):
         torch.manual_seed(_seed(initial))
         model = model_factory().to(device)
         torch.manual_seed(_seed(dropping))
@@ -189,8 +251,16 @@ def fit(
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, max_lr=settings.lr, epochs=settings.epochs, steps_per_epoch=steps
         )
+        parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
+        drawn = {"order": order, "scaling": scaling}  # the streams that every epoch draws from
+        shape = digest(statistics, [(name, list(value.shape)) for name, value in model.state_dict().items()])
+        if checkpoint and (state := checkpoint.read(shape)):
+            history, resumed, earlier = state["history"], len(state["history"]), state["seconds"]
+            _restore(state, parts, drawn, device)
+            checkpoint.say(f"training goes on after epoch {resumed} of {settings.epochs}: {checkpoint.path}")
+        saved = began
         model.train()
-        for epoch in range(1, settings.epochs + 1):
+        for epoch in range(resumed + 1, settings.epochs + 1):
             lr = optimiser.param_groups[0]["lr"]
             total = torch.zeros(3, dtype=torch.float64, device=device)
             factors = scaling.uniform(*settings.augment, size=(len(chosen), 1, 1)).astype(np.float32)
@@ -217,10 +287,17 @@ def fit(
                 f"epoch {epoch}/{settings.epochs}: loss {mean[0]:.4f} "
                 f"(spotting {mean[1]:.4f}, recognition {mean[2]:.4f})"
             )
-    if not all(torch.isfinite(p).all() for p in model.parameters()):
-        raise FloatingPointError(f"the last step of epoch {settings.epochs} left weights that are not finite")
+            now = time.perf_counter()
+            if checkpoint and epoch < settings.epochs and now - saved >= checkpoint.every:
+                _check_weights(model, epoch)
+                state = _state(parts, drawn, device)
+                seconds = earlier + now - began
+                checkpoint.write({"shape": shape, "seconds": seconds, "history": history, **state})
+                saved = time.perf_counter()
+        _check_weights(model, settings.epochs)
     columns = ["epoch", "loss", "spotting", "recognition", "lr"]
-    return Fitted(model.cpu().eval(), pd.DataFrame(history, columns=columns), statistics)
+    frame = pd.DataFrame(history, columns=columns)
+    return Fitted(model.cpu().eval(), frame, statistics, resumed, earlier)
 
 
 def class_weights(counts: Sequence[int] | np.ndarray, neutral: float = 6.0) -> np.ndarray:
@@ -312,6 +389,49 @@ def _check_output(score: Tensor, logits: Tensor, frames: torch.Size) -> None:
             f"the network gives scores {tuple(score.shape)} and logits {tuple(logits.shape)} "
             f"for {tuple(frames)} (windows, frames) and {len(CLASSES)} classes"
         )
+
+
+def _check_weights(model: nn.Module, epoch: int) -> None:
+    if not all(torch.isfinite(p).all() for p in model.parameters()):
+        raise FloatingPointError(f"the last step of epoch {epoch} left weights that are not finite")
+
+
+def _state(
+    parts: Mapping[str, Any], drawn: Mapping[str, np.random.Generator], device: torch.device
+) -> dict[str, Any]:
+    """All that the epochs to come depend on, in types that torch reads back with weights_only."""
+    torch_states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        torch_states["cuda"] = torch.cuda.get_rng_state(device)
+    streams = {name: json.dumps(stream.bit_generator.state) for name, stream in drawn.items()}
+    return {name: part.state_dict() for name, part in parts.items()} | {"torch": torch_states} | streams
+
+
+def _restore(
+    state: Mapping[str, Any],
+    parts: Mapping[str, Any],
+    drawn: Mapping[str, np.random.Generator],
+    device: torch.device,
+) -> None:
+    """The counterpart of `_state`."""
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    for name, stream in drawn.items():
+        stream.bit_generator.state = json.loads(state[name])
+    torch.set_rng_state(state["torch"]["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state["torch"]["cuda"], device)
+
+
+@contextlib.contextmanager
+def _removed_if_diverged(checkpoint: Checkpoint | None) -> Iterator[None]:
+    """A training whose numbers are no longer finite starts anew next time, not where it went wrong."""
+    try:
+        yield
+    except FloatingPointError:
+        if checkpoint:
+            checkpoint.remove()
+        raise
 
 
 def _device(name: str) -> torch.device:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from trials import shorter
 
-from metst_lib import experiment, frames, metrics, preparation
+from metst_lib import experiment, frames, metrics, preparation, training
 from metst_lib.experiment import configure
 
 
@@ -284,6 +284,76 @@ def test_a_failing_fold_does_not_stop_the_others(config, monkeypatch):
     with pytest.raises(RuntimeError, match=r"1 of 3 folds failed: spNO\.1: the loss is not finite"):
         experiment.run_folds(config, experiment.chosen(config, "all"), progress=False)
     assert experiment.read_run(config).missing == ["spNO.1"]
+
+
+@pytest.mark.parametrize(
+    ("score", "logits", "message"),
+    [
+        (np.linspace(0, np.nan, 240), 0.0, "scores of video spNO.1 a are NaN or infinite"),
+        (np.linspace(0, 1, 240), np.inf, "scores of video spNO.1 a are NaN or infinite"),
+        (
+            np.full(240, 0.25),
+            0.0,
+            "the spotting score is 0.250000 in every frame of every video after epoch 2",
+        ),
+    ],
+)
+def test_a_fold_that_predicts_nothing_usable_fails_by_name_and_is_not_averaged(
+    config, monkeypatch, score, logits, message
+):
+    def predict(*_, **__):
+        return np.asarray(score, np.float32), np.full((240, 5), logits, np.float32)
+
+    real = training.predict
+    monkeypatch.setattr(training, "predict", predict)
+    with pytest.raises(FloatingPointError, match=rf"fold spNO\.1 of me-tst, seed 0: {message}"):
+        experiment.run_fold(config, "spNO.1")
+    folder = experiment.fold_folder(config, "spNO.1")
+    assert not folder.exists() or not list(folder.iterdir())
+    monkeypatch.setattr(training, "predict", real)
+    experiment.run_fold(config, "spNO.2")
+    run = experiment.read_run(config)
+    assert list(run.folds) == ["spNO.2"]
+    with pytest.raises(ValueError, match=r"missing: spNO\.1, spNO\.3"):
+        run.scores()
+
+
+def test_a_fold_whose_training_diverges_names_subject_variant_and_epoch(config):
+    steep = {name: dataclasses.replace(s, lr=1e30) for name, s in config.settings.training.items()}
+    config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, training=steep))
+    with pytest.raises(RuntimeError, match=r"fold spNO\.1 of me-tst, seed 0: the loss is \w+ in epoch \d"):
+        experiment.run_folds(config, ["spNO.1"], progress=False)
+    assert experiment.read_run(config).missing == ["spNO.1", "spNO.2", "spNO.3"]
+
+
+def test_a_killed_fold_goes_on_from_its_checkpoint_to_the_same_artefacts(config, monkeypatch, capsys):
+    experiment.run_fold(config, "spNO.1")
+    folder = experiment.fold_folder(config, "spNO.1")
+    whole = {
+        name: (folder / name).read_bytes() for name in ("predictions.npz", "metrics.json", "history.csv")
+    }
+    shutil.rmtree(folder)
+    monkeypatch.setenv("METST_CHECKPOINT", "0")
+    with monkeypatch.context() as patch:  # stopped after the first epoch, when it has just been kept
+        kept = training.Checkpoint.write
+        patch.setattr(
+            training.Checkpoint, "write", lambda *a: kept(*a) or (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            experiment.run_fold(config, "spNO.1")
+    assert [path.name for path in folder.iterdir()] == ["checkpoint.pt"]
+    assert experiment.read_run(config).missing == ["spNO.1", "spNO.2", "spNO.3"]
+    experiment.run_fold(config, "spNO.1")
+    assert "training goes on after epoch 1 of 2" in capsys.readouterr().out
+    assert {name: (folder / name).read_bytes() for name in whole} == whole
+    assert not (folder / "checkpoint.pt").exists()
+    assert json.loads((folder / "config.json").read_text())["resumed_after_epoch"] == 1
+
+
+def test_how_often_checkpoints_are_kept_is_a_number(config, monkeypatch):
+    monkeypatch.setenv("METST_CHECKPOINT", "often")
+    with pytest.raises(ValueError, match="METST_CHECKPOINT is a number of seconds, not 'often'"):
+        experiment.run_fold(config, "spNO.1")
 
 
 def test_folds_are_chosen_by_name(config):

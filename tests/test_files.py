@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from metst_lib._files import atomic, digest, write_json, write_text
+from metst_lib._files import atomic, digest, sweep, write_json, write_text
 
 
 def names(folder):
@@ -37,6 +37,19 @@ def test_a_failure_before_the_first_file_leaves_none(tmp_path):
     with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "a.txt"):
         raise KeyboardInterrupt
     assert names(tmp_path) == []
+
+
+def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path):
+    with atomic(tmp_path / "predictions.npz") as temporary:
+        left = temporary.name
+    for name in (left, ".gitignore", ".hidden.txt", "a.abcdefgh.npz"):
+        (tmp_path / name).write_text("x")
+    sweep(tmp_path)  # just written: may be somebody's work
+    assert left in names(tmp_path)
+    for path in tmp_path.iterdir():
+        os.utime(path, (0, 0))
+    sweep(tmp_path)
+    assert names(tmp_path) == [".gitignore", ".hidden.txt", "a.abcdefgh.npz", "predictions.npz"]
 
 
 def test_the_file_may_be_read_by_others_as_the_umask_says(tmp_path):
