@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -238,13 +239,36 @@ def cost(dataset: str, seeds: int, jobs: int, **options: str) -> None:
 @click.option("--seeds", default=1, type=click.IntRange(1), help="Seeds 0 … n − 1.")
 @_experiment_options
 def tables(dataset: str, seeds: int, **options: str) -> None:
-    """Write the tables of DATASET's finished runs as Markdown, CSV and LaTeX."""
+    """Write the tables of DATASET's finished runs as Markdown, CSV and LaTeX; they say what is missing."""
     from metst_lib import experiment
     from metst_lib import tables as writer
 
     folder = experiment.configure(dataset, **options).figures
+    for variant, seed in itertools.product(experiment.VARIANTS, range(seeds)):
+        experiment.score_fitted(experiment.configure(dataset, variant, seed, **options))
     for table in writer.make(dataset, range(seeds), **options):
         click.echo(table.write(folder)[0])
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--folds", is_flag=True, help="Also list every single fold.")
+def trace(file: Path, folds: bool) -> None:
+    """Say which runs and folds FILE, a table or figure, comes from; exit status 1 if it was changed since."""
+    from metst_lib import provenance
+
+    found = provenance.trace(file, folds)
+    click.echo(f"{file.name}: {found.title}")
+    for heading, rows in found.tables.items():
+        plain = heading in ("Runs", "Folds")  # a line each; the others have cells of several lines
+        style = {"tablefmt": "simple"} if plain else {"tablefmt": "simple_grid", "maxcolwidths": 56}
+        click.echo(f"\n{heading}")
+        click.echo(tabulate(rows, headers="keys", showindex=False, disable_numparse=True, **style))
+    if not found.from_runs:
+        click.echo("It shows no result: no run stands behind it.")
+    for name in found.changed:
+        click.echo(f"{name} has been changed since: what is said above is about another file", err=True)
+    raise SystemExit(int(bool(found.changed)))
 
 
 @main.command()

@@ -76,6 +76,7 @@ __all__ = [
     "read_run",
     "run_fold",
     "run_folds",
+    "score_fitted",
     "versions",
     "with_flow",
 ]
@@ -151,7 +152,7 @@ def run_fold(config: Config, subject: str) -> metrics.Scores:
     training_keys, test_keys = training.split(videos, subject)
     train = with_flow(config, [videos[key] for key in training_keys])
     test = [videos[key] for key in test_keys]
-    identity = digest(config.fitting(), _inputs(config, data))
+    identity = _fit_identity(config)
     source, folder = fold_folder(config.trained, subject), fold_folder(config, subject)
     if _stored_identity(source) != identity:
         _fit_and_predict(config.trained, train, test, source, identity, subject)
@@ -178,6 +179,21 @@ def run_folds(config: Config, subjects: Iterable[str], progress: bool = True) ->
             iter(failed.values())
         )
     return done
+
+
+def score_fitted(config: Config) -> list[str]:
+    """Score again the folds that are fitted but have no metrics.json any more; returns their subjects.
+
+    Where one fold of a job fails, the workflow takes away the metrics.json of the job's finished folds too.
+    """
+    lost = [s for s in folds(config) if not (fold_folder(config, s) / "metrics.json").exists()]
+    if not any((fold_folder(config, subject) / "config.json").exists() for subject in lost):
+        return []
+    identity = _fit_identity(config)
+    fitted = [s for s in lost if _stored_identity(fold_folder(config, s)) == identity]
+    for subject in fitted:
+        run_fold(config, subject)
+    return fitted
 
 
 @dataclass(frozen=True)
@@ -491,6 +507,11 @@ def _inputs(config: Config, data: Dataset) -> str:
         for v in data.videos
     ]
     return digest(flow_report(config)["videos"], labels)
+
+
+def _fit_identity(config: Config) -> str:
+    """Names everything that decides a fold's predictions."""
+    return digest(config.fitting(), _inputs(config, load_data(config)))
 
 
 def _stored_identity(folder: Path) -> str | None:

@@ -25,7 +25,7 @@ import pandas as pd
 import torch
 
 from metst_lib._files import read_json, sha256, write_text
-from metst_lib.variants import VARIANTS, Config
+from metst_lib.variants import Config
 
 SUFFIX = ".provenance.json"
 UNKNOWN = "–"
@@ -228,6 +228,7 @@ class Trace:
 
     title: str
     tables: dict[str, pd.DataFrame]
+    from_runs: bool
     changed: tuple[str, ...]
 
 
@@ -264,7 +265,7 @@ def trace(path: str | Path, folds: bool = False) -> Trace:
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"{side} is damaged: {type(error).__name__} {error}") from None
     tables = {heading: frame for heading, frame in tables.items() if len(frame)}
-    return Trace(content["title"], tables, tuple(changed))
+    return Trace(content["title"], tables, bool(content["runs"]), tuple(changed))
 
 
 def _numbers(content: Mapping[str, Any]) -> pd.DataFrame:
@@ -306,7 +307,7 @@ def _runs(content: Mapping[str, Any]) -> pd.DataFrame:
         rows.append(
             {
                 "variant": run["variant"],
-                "seed": run["seed"],
+                "seed": str(run["seed"]),
                 "folds": str(total) if total == len(folds) else f"{len(folds)} of {total}",
                 "finished": _span([fold["finished"] for fold in folds]),
                 "minutes": _shared(run) or _all(folds, "seconds", lambda s: f"{sum(s) / 60:.1f}"),
@@ -323,45 +324,45 @@ def _shared(run: Mapping[str, Any]) -> str:
 
 
 def _what_was_set(content: Mapping[str, Any]) -> pd.DataFrame:
-    """The settings of each variant: what all have in common first, then what is its own."""
+    """The settings of each variant: first what all agree on that have it, then what is its own."""
     flat = {variant: _flat(settings) for variant, settings in content["settings"].items()}
-    if not flat:
-        return pd.DataFrame()
-    first = next(iter(flat.values()))
-    common = {k: v for k, v in first.items() if all(other.get(k) == v for other in flat.values())}
+    values: dict[str, list[Any]] = {}
+    for settings in flat.values():
+        for key, value in settings.items():
+            values.setdefault(key, []).append(value)
+    common = {k: of[0] for k, of in values.items() if len(of) > 1 and all(v == of[0] for v in of)}
     where = "; ".join(f"{dataset}, preset {preset}" for dataset, preset in content["data"])
-    rows = [("all" if len(flat) > 1 else next(iter(flat)), f"{where}; {_pairs(common)}")]
+    rows = [("all", f"{where}; {_pairs(common)}")] if common else []
     for variant, settings in flat.items():
         own = {key: value for key, value in settings.items() if key not in common}
-        rows += [(variant, _pairs(own))] if len(flat) > 1 else []
+        rows.append((variant, _pairs(own) if rows else f"{where}; {_pairs(own)}"))
     return pd.DataFrame(rows, columns=["variant", "settings"])
 
 
 def _made_with(content: Mapping[str, Any]) -> pd.DataFrame:
-    """What the code, packages, machine and inputs were; the last line is about the table or figure itself."""
-    rows = []
+    """Code, packages, system and inputs of the folds; the last line is of the table or figure itself."""
+    inputs: dict[tuple[str, ...], list[str]] = {}
     for around in content["surroundings"]:
         packages = _pairs(around["versions"] | {"python": around["machine"]["python"]})
-        rows.append(
-            {
-                "what": "folds",
-                "git": around["git"] or UNKNOWN,
-                "lock": (around["lock"] or UNKNOWN)[:12],
-                "inputs": around["inputs"],
-                "packages": packages,
-                "system": around["machine"]["system"],
-            }
-        )
-    rows = [dict(pair) for pair in dict.fromkeys(tuple(row.items()) for row in rows)]
-    by = content["written_by"]
-    itself = {"what": "written by", "git": by["git"] or UNKNOWN, "lock": (by["lock"] or UNKNOWN)[:12]}
-    return pd.DataFrame([*rows, itself])
+        rest = (*_revision(around), packages, around["machine"]["system"])
+        inputs.setdefault(rest, []).append(around["inputs"])
+    rows = [("folds", *rest, ", ".join(dict.fromkeys(of))) for rest, of in inputs.items()]
+    itself = ("this file", *_revision(content["written_by"]), "", "", "")
+    return pd.DataFrame([*rows, itself], columns=["what", "git", "lock", "packages", "system", "inputs"])
+
+
+def _revision(of: Mapping[str, Any]) -> tuple[str, str]:
+    return of["git"] or UNKNOWN, (of["lock"] or UNKNOWN)[:12]
 
 
 def _folds(content: Mapping[str, Any]) -> pd.DataFrame:
+    names = [name.replace("_", " ") for name in content["fold"][1:]]
     rows = [
-        {"variant": run["variant"], "seed": run["seed"], "fold": subject}
-        | dict(zip(content["fold"][1:], fold[1:], strict=True))
+        {"variant": run["variant"], "seed": str(run["seed"]), "fold": subject}
+        | {
+            name: str(UNKNOWN if value is None else value)
+            for name, value in zip(names, fold[1:], strict=True)
+        }
         for run in content["runs"]
         for subject, fold in run["folds"].items()
     ]
@@ -369,11 +370,14 @@ def _folds(content: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Nested settings as one level: {"training": {"lr": 1}} → {"training lr": 1}."""
+    """Nested settings as one level: {"size": {"dim": 16}} → {"size dim": 16}; empty ones are left out."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         name = f"{before} {key}".strip()
-        flat |= _flat(value, name) if isinstance(value, Mapping) else {name: value}
+        if isinstance(value, Mapping):
+            flat |= _flat(value, name)
+        elif value is not None:
+            flat[name] = value
     return flat
 
 
@@ -397,8 +401,3 @@ def _span(dates: Sequence[str | None]) -> str:
 
 def _each(values: Iterable[str | None]) -> str:
     return ", ".join(dict.fromkeys(value or UNKNOWN for value in values)) or UNKNOWN
-
-
-def titles(runs: Iterable[Run]) -> str:
-    """The names of some runs for a caption: each variant once."""
-    return ", ".join(dict.fromkeys(VARIANTS[run.config.variant].title for run in runs))

@@ -15,13 +15,13 @@ import dataclasses
 import importlib.resources
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from metst_lib import experiment, metrics
+from metst_lib import experiment, metrics, provenance
 from metst_lib._files import write_text
 from metst_lib.datasets import TITLES
 
@@ -29,14 +29,34 @@ DASH = "–"
 _THEIRS = ("casme3", "sammlv")  # the paper's data sets
 
 
+Runs = Mapping[str, Sequence[experiment.Run]]
+"""Variant → its runs, one for each seed."""
+
+
 @dataclass(frozen=True)
 class Table:
-    """A table ready to be written: its number in the paper, a caption, the rows, and notes below them."""
+    """A table ready to be written: its number in the paper, a caption, the rows, and notes below them.
+
+    runs: those that it is made from, by variant. sources: the variants behind our numbers, for each row in
+    order, or by column where a variant has columns of its own.
+    """
 
     name: str
     caption: str
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()
+    runs: Runs = field(default_factory=dict)
+    sources: Sequence[tuple[str, ...]] | Mapping[str, tuple[str, ...]] = ()
+
+    def numbers(self) -> list[provenance.Number]:
+        """Each of our numbers with the variants it comes from."""
+        label = "Method" if "Method" in self.frame else self.frame.columns[0]
+        found = []
+        for place, row in enumerate(self.frame.to_dict("records")):
+            for column in (c for c in self.frame if c.endswith(", ours") and row[c] != DASH):
+                of = self.sources[column if isinstance(self.sources, Mapping) else place]
+                found.append(provenance.Number(row[label], column, row[column], of))
+        return found
 
     def to_markdown(self) -> str:
         """Caption, rows and notes as GitHub Markdown."""
@@ -56,12 +76,18 @@ class Table:
         return whole
 
     def write(self, folder: Path) -> list[Path]:
-        """Write `<name>.md`, `.csv` and `.tex` into a folder; returns the paths."""
-        return [
+        """Write `<name>.md`, `.csv` and `.tex` into a folder; returns their paths.
+
+        A table that is made from runs gets a side file with them beside it, see `provenance`.
+        """
+        paths = [
             write_text(folder / f"{self.name}.md", self.to_markdown()),
             write_text(folder / f"{self.name}.csv", self.frame.to_csv(index=False)),
             write_text(folder / f"{self.name}.tex", self.to_latex()),
         ]
+        if runs := [run for of_seeds in self.runs.values() for run in of_seeds]:
+            provenance.write(paths, self.caption, runs, self.numbers())
+        return paths
 
 
 def published(number: int) -> pd.DataFrame:
@@ -148,10 +174,6 @@ def differences(a: Sequence[experiment.Run], b: Sequence[experiment.Run]) -> dic
     }
 
 
-Runs = Mapping[str, Sequence[experiment.Run]]
-"""Variant → its runs, one for each seed."""
-
-
 def read_runs(
     dataset: str, variants: Sequence[str], seeds: Sequence[int], **options: str
 ) -> dict[str, list[experiment.Run]]:
@@ -160,6 +182,18 @@ def read_runs(
         variant: [experiment.read_run(experiment.configure(dataset, variant, s, **options)) for s in seeds]
         for variant in variants
     }
+
+
+def missing_folds(runs: Runs) -> tuple[str, ...]:
+    """A note that names every fold that is not there; () where none is missing."""
+    said = [
+        f"{experiment.VARIANTS[variant].title}, seed {run.config.seed}: "
+        + ("all" if not run.folds else ", ".join(run.missing))
+        for variant, of_seeds in runs.items()
+        for run in of_seeds
+        if run.missing
+    ]
+    return (f"Folds that are missing (no number stands for a part of them): {'; '.join(said)}.",) * bool(said)
 
 
 def lacking(runs: Sequence[experiment.Run]) -> str:
@@ -235,6 +269,11 @@ def make(dataset: str = "synthetic", seeds: Sequence[int] = (0,), **options: str
 
 def _tables_1_to_3(config: experiment.Config, runs: Runs, about: tuple[str, ...]) -> list[Table]:
     ours, where, absent = our_rows(runs), TITLES[config.dataset], _absent(runs)
+    about = (*about, *missing_folds(runs))
+
+    def sources(number: int) -> list[tuple[str, ...]]:
+        return [()] * len(published(number)) + [(variant,) for variant in runs]
+
     return [
         Table(
             "table1_spotting_f1",
@@ -246,6 +285,8 @@ def _tables_1_to_3(config: experiment.Config, runs: Runs, about: tuple[str, ...]
                 {f"{where}, ours": "spotting.f1"},
             ),
             (*about, _CHALLENGE),
+            runs,
+            sources(1),
         ),
         Table(
             "table2_recognition",
@@ -257,6 +298,8 @@ def _tables_1_to_3(config: experiment.Config, runs: Runs, about: tuple[str, ...]
                 {f"UF1, {where}, ours": "recognition.uf1", f"UAR, {where}, ours": "recognition.uar"},
             ),
             (*about, *absent, _GIVEN_INTERVALS, _CLASSES, _TABLE_2_MISPRINT),
+            runs,
+            sources(2),
         ),
         Table(
             "table3_analysis",
@@ -272,6 +315,8 @@ def _tables_1_to_3(config: experiment.Config, runs: Runs, about: tuple[str, ...]
                 {f"{title}, {where}, ours": measure for title, (_, measure) in _ANALYSIS.items()},
             ),
             (*about, *absent, *_fitted(runs["flow-magnitude"][0]), _CHALLENGE, _TABLE_3_MISPRINT),
+            runs,
+            sources(3),
         ),
     ]
 
@@ -309,9 +354,12 @@ def _table_4(config: experiment.Config, runs: Runs, about: tuple[str, ...]) -> T
                     for key in _DETAILS.values()
                 ]
     pair = {"without": "me-tst-plus-no-result-synergy", "with": "me-tst-plus"}
+    sources = {}
     for words, variant in pair.items():
         for task, short in _TASKS.items():
-            columns[f"{TITLES[config.dataset]}, {words}, {short}, ours"] = _details(runs[variant], task)
+            heading = f"{TITLES[config.dataset]}, {words}, {short}, ours"
+            columns[heading], sources[heading] = _details(runs[variant], task), (variant,)
+    of_pair = {variant: runs[variant] for variant in pair.values()}
     frame = pd.DataFrame({"Metric": list(_DETAILS), **columns})
     return Table(
         "table4_result_synergy",
@@ -319,11 +367,14 @@ def _table_4(config: experiment.Config, runs: Runs, about: tuple[str, ...]) -> T
         frame,
         (
             *about,
-            *_absent({variant: runs[variant] for variant in pair.values()}),
+            *missing_folds(of_pair),
+            *_absent(of_pair),
             _ONE_TRAINING,
             _FALSE_POSITIVES,
             _TABLE_4_MISPRINT,
         ),
+        of_pair,
+        sources,
     )
 
 
@@ -376,7 +427,9 @@ def _table_5(config: experiment.Config, runs: Runs, about: tuple[str, ...]) -> T
         "table5_ablation",
         f"Table V. Ablation, the parts of ME-TST+ (ours: {_kind(config)})",
         frame,
-        (*about, *_absent(runs), _TWO_AT_ONCE, *_unequal(config), _ONE_TRAINING),
+        (*about, *missing_folds(runs), *_absent(runs), _TWO_AT_ONCE, *_unequal(config), _ONE_TRAINING),
+        runs,
+        [(name,) for name in ABLATION],
     )
 
 
@@ -393,6 +446,7 @@ def difference_table(runs: Runs, pairs: Sequence[tuple[str, str, str]] = PAIRS) 
     """The paired differences of `pairs`, with intervals and what may be said; runs must hold the variants."""
     (config,) = {run.config.dataset: run.config for of_seeds in runs.values() for run in of_seeds}.values()
     where, seeds = TITLES[config.dataset], len(next(iter(runs.values())))
+    compared = {variant: runs[variant] for _, *pair in pairs for variant in pair}
     rows = []
     for change, a, b in pairs:
         row = {"Rows": _rows(a, b), "What changes": change}
@@ -407,7 +461,15 @@ def difference_table(runs: Runs, pairs: Sequence[tuple[str, str, str]] = PAIRS) 
         "table5_differences",
         f"Table V, continued. Paired differences between its rows (ours: {_kind(config)})",
         pd.DataFrame(rows),
-        (_paired(seeds), _by_chance(len(pairs) * len(_ANALYSIS)), _PUBLISHED_DIFFERENCES, _TWO_AT_ONCE),
+        (
+            _paired(seeds),
+            _by_chance(len(pairs) * len(_ANALYSIS)),
+            *missing_folds(compared),
+            _PUBLISHED_DIFFERENCES,
+            _TWO_AT_ONCE,
+        ),
+        compared,
+        [(a, b) for _, a, b in pairs],
     )
 
 

@@ -23,6 +23,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
+from metst_lib import provenance
 from metst_lib._files import atomic
 from metst_lib.events import CLASSES, NEUTRAL, Event, iou
 
@@ -179,11 +180,12 @@ def alt_text(source: Figure | str | Path) -> str:
         return image.info.get("Description", "")
 
 
-def save(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
+def save(figure: Figure, stem: str | Path, runs: Iterable[provenance.Run] | None = None) -> tuple[Path, Path]:
     """Write `stem`.png and `stem`.pdf, whole or not at all, and return both paths.
 
     The same figure gives the same bytes: no date goes in. The text alternative travels inside both files
-    (PNG "Description", PDF "Subject"). ValueError where the figure has none.
+    (PNG "Description", PDF "Subject"). Given the runs that the figure was drawn from (() says that it shows
+    no result), `stem`.provenance.json goes beside them. ValueError where there is no text alternative.
     """
     alt = alt_text(figure)
     if not alt:
@@ -195,6 +197,8 @@ def save(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
     with theme(), atomic(pdf) as temporary:
         dateless = {"CreationDate": None, "Subject": alt}
         figure.savefig(temporary, format="pdf", metadata=dateless)
+    if runs is not None:
+        provenance.write((png, pdf), alt, runs)
     return png, pdf
 
 
