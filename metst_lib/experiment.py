@@ -420,7 +420,7 @@ def read_fold(config: Config, subject: str) -> Fold:
         raise FileNotFoundError(f"{name} has been run with other settings only")
     if not (_is_whole(folder, stored) and _is_whole(folder, fitted)):
         raise ValueError(f"{name} is damaged: a file in {folder} is not as it was written; run it again")
-    table = pd.read_csv(folder / "events.csv", dtype={"subject": str, "video": str, "apex": "Int64"})
+    table = pd.read_csv(folder / "events.csv", dtype=_EVENT_COLUMNS)
     keys = [(subject, video.name) for video in load_data(config).videos_of(subject)]
     with np.load(folder / "predictions.npz", allow_pickle=False) as arrays:
         score = {key: arrays[f"score/{key[1]}"] for key in keys if f"score/{key[1]}" in arrays}
@@ -440,6 +440,11 @@ def read_fold(config: Config, subject: str) -> Fold:
         fitted=fitted["fitted"],
         history=history,
     )
+
+
+_EVENT_COLUMNS = {"subject": str, "video": str, "origin": str, "apex": "Int64", "emotion": str}
+"""Types of the columns of events.csv. Left to itself pandas takes a column of nothing but "true" for truth
+values, and a fold without a prediction would lose its true events."""
 
 
 def _events_of(table: pd.DataFrame, origin: str, keys: list[Key]) -> dict[Key, list[Event]]:

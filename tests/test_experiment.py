@@ -177,6 +177,14 @@ def test_a_fold_leaves_its_artefacts_and_is_read_back_as_it_was(config):
     assert about["backend"]
 
 
+def test_a_fold_that_finds_nothing_still_knows_what_it_missed(config, monkeypatch):
+    monkeypatch.setattr(experiment.spotting, "find_events", lambda *args, **settings: [])
+    scores = experiment.run_fold(config, "spNO.1")
+    fold = experiment.read_fold(config, "spNO.1")
+    assert fold.predicted == {("spNO.1", "a"): []}
+    assert len(fold.truth["spNO.1", "a"]) == scores.spotting.fn > 0
+
+
 def test_a_finished_fold_is_not_fitted_again_and_lost_metrics_are_scored_anew(config, monkeypatch):
     first = experiment.run_fold(config, "spNO.1")
     monkeypatch.setattr(experiment, "fit", lambda *_: pytest.fail("fitted again"))
