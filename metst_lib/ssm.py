@@ -37,7 +37,7 @@ BACKENDS = ("torch", "c", "mamba_ssm")
 """Every back end by name, the faster later: the readable scan below; the same in C (`_scan.c`) for CPU
 tensors; mamba-ssm's kernel for CUDA tensors."""
 
-C_VERSION = 2
+C_VERSION = 3
 """What `scan_version` of a compiled `_scan.c` must say: an older build would misread its arguments."""
 
 C_LEVEL = 2
@@ -80,27 +80,38 @@ def selective_scan(
     TypeError where the tensors are not all float32 or all float64.
     """
     _check(u, delta, A, B, C, D, z, delta_bias)
-    if backend == "auto" and 0 in (*u.shape, A.shape[1]):
-        backend = "torch"  # nothing to scan: kernels would refuse to start
-    elif backend == "auto":
-        backend = choose_backend(u.device, u.dtype)
-        _announce(backend, u.device.type)
-    elif backend not in BACKENDS:
-        raise ValueError(f"unknown scan back end {backend!r}; known: auto, {', '.join(BACKENDS)}")
-    elif reason := _missing(backend, u.device, u.dtype):
-        raise ValueError(f"scan back end {backend!r} cannot run here: {reason}")
+    backend = _resolve(backend, u, A.shape[1])
     if backend == "mamba_ssm":
         return _scan_mamba_ssm(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
+    if backend == "c":
+        return _ScanC.apply(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
 
     if delta_bias is not None:
         delta = delta + delta_bias
     if delta_softplus:
         delta = F.softplus(delta)
-    scan = _ScanC.apply if backend == "c" else _Replayed.apply if recompute else _scan_torch
-    y = scan(u, delta, A, B, C)
+    y = (_Replayed.apply if recompute else _scan_torch)(u, delta, A, B, C)
     if D is not None:
         y = y + D * u
     return y if z is None else y * F.silu(z)
+
+
+def _resolve(backend: str, u: Tensor, states: int) -> str:
+    """The back end that serves a scan of u (b, l, c): what "auto" means, or the one asked for.
+
+    ValueError where that is unknown or cannot run here.
+    """
+    if backend == "auto" and 0 in (*u.shape, states):
+        return "torch"  # nothing to scan: kernels would refuse to start
+    if backend == "auto":
+        chosen = choose_backend(u.device, u.dtype)
+        _announce(chosen, u.device.type)
+        return chosen
+    if backend not in BACKENDS:
+        raise ValueError(f"unknown scan back end {backend!r}; known: auto, {', '.join(BACKENDS)}")
+    if reason := _missing(backend, u.device, u.dtype):
+        raise ValueError(f"scan back end {backend!r} cannot run here: {reason}")
+    return backend
 
 
 def _scan_torch(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
@@ -136,57 +147,175 @@ class _ScanC(torch.autograd.Function):
     """The scan of `_scan.c`, for one thread; it never keeps the states of all channels and frames."""
 
     @staticmethod
-    def forward(ctx, u, delta, A, B, C):
-        u, delta, A = u.contiguous(), delta.contiguous(), A.contiguous()
-        B, C, ctx.row = _rows(B, C)
-        ctx.save_for_backward(u, delta, A, B, C)
-        y, work = torch.empty_like(u), u.new_empty(2 * A.shape[1])
-        _call_c("forward", ctx.row, u=u, delta=delta, A=A, B=B, C=C, y=y, work=work)
-        return y
+    def forward(ctx, u, delta, A, B, C, D, z, bias, softplus):
+        u, delta, A, D, bias = (x if x is None else x.contiguous() for x in (u, delta, A, D, bias))
+        (B, C), (z,) = _rows(B, C), _rows(z)
+        inputs = {"u": u, "delta": delta, "A": A, "B": B, "C": C, "D": D, "z": z, "bias": bias}
+        results = _forward_c(inputs, softplus)
+        ctx.save_for_backward(*inputs.values(), results["step"], results["y"])
+        ctx.softplus = softplus
+        return results["out"]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy):
-        inputs = dict(zip(("u", "delta", "A", "B", "C"), ctx.saved_tensors, strict=True))
-        batch, length, states = inputs["B"].shape
-        gradients = {
-            "du": torch.empty_like(dy, memory_format=torch.contiguous_format),
-            "ddelta": torch.empty_like(dy, memory_format=torch.contiguous_format),
-            "dA": torch.zeros_like(inputs["A"]),
-            "dB": dy.new_zeros(batch, length, states),
-            "dC": dy.new_zeros(batch, length, states),
+    def backward(ctx, dout):
+        names = ("u", "delta", "A", "B", "C", "D", "z", "bias", "step", "y")
+        kept = dict(zip(names, ctx.saved_tensors, strict=True))
+        gradients = [kept[name] if kept[name] is None else _zeros(kept[name]) for name in names[:8]]
+        _backward_c(kept, ctx.softplus, dout, *gradients)
+        return *gradients, None
+
+
+class _LayerC(torch.autograd.Function):
+    """What lies between the two outer projections of a Mamba layer, in one step for autograd, with `_scan.c`.
+
+    `Mamba.forward` says the same in torch's words. Here nothing is copied between the parts, and gradients
+    of parts that are columns of one tensor are written there at once.
+    """
+
+    @staticmethod
+    def forward(ctx, uz, conv_weight, conv_bias, x_weight, dt_weight, dt_bias, A_log, D):
+        channels, rank = dt_weight.shape
+        x, z = uz.split(channels, dim=2)
+        taps = conv_weight[:, 0].T.contiguous()  # (k, c)
+        u = _zeros(x)
+        _convolve_c("forward", x, taps, conv_bias, out=u, work=u.new_empty(channels))
+        low = F.linear(u, x_weight)  # (b, l, r + 2n)
+        delta = F.linear(low[..., :rank], dt_weight)
+        A = -torch.exp(A_log)
+        B, C = low[..., rank:].chunk(2, dim=2)
+        inputs = {"u": u, "delta": delta, "A": A, "B": B, "C": C, "D": D, "z": z, "bias": dt_bias}
+        results = _forward_c(inputs, softplus=True)
+        kept = (u, delta, A, D, dt_bias, results["step"], results["y"])
+        ctx.save_for_backward(uz, low, taps, conv_bias, x_weight, dt_weight, *kept)
+        return results["out"]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dout):
+        uz, low, taps, conv_bias, x_weight, dt_weight, u, delta, A, D, bias, step, y = ctx.saved_tensors
+        (_, length, channels), rank = u.shape, dt_weight.shape[1]
+        duz, dlow = torch.empty_like(uz), torch.empty_like(low)
+        (x, z), (dx, dz) = uz.split(channels, dim=2), duz.split(channels, dim=2)
+        (B, C), (dB, dC) = low[..., rank:].chunk(2, dim=2), dlow[..., rank:].chunk(2, dim=2)
+        kept = {
+            "u": u,
+            "delta": delta,
+            "A": A,
+            "B": B,
+            "C": C,
+            "D": D,
+            "z": z,
+            "bias": bias,
+            "step": step,
+            "y": y,
         }
-        work = dy.new_empty((2 * length + 3) * states)
-        _call_c("backward", ctx.row, **inputs, dy=dy.contiguous(), **gradients, work=work)
-        return tuple(gradients.values())
+        du, ddelta, dA, dD, dbias = (_zeros(part) for part in (u, delta, A, D, bias))
+        _backward_c(kept, True, dout, du, ddelta, dA, dB, dC, dD, dz, dbias)
+        flat_low, flat_dlow, flat_ddelta = (part.flatten(0, 1) for part in (low, dlow, ddelta))
+        torch.mm(flat_ddelta, dt_weight, out=flat_dlow[:, :rank])
+        du.view(-1, channels).addmm_(flat_dlow, x_weight)
+        dtaps, dconv_bias = _zeros(taps), _zeros(conv_bias)
+        work = u.new_empty((length + 1) * channels)
+        _convolve_c(
+            "backward", x, taps, conv_bias, dout=du, dx=dx, dweight=dtaps, dbias=dconv_bias, work=work
+        )
+        dx_weight, ddt_weight = flat_dlow.T @ u.flatten(0, 1), flat_ddelta.T @ flat_low[:, :rank]
+        return duz, dtaps.T[:, None], dconv_bias, dx_weight, ddt_weight, dbias, dA * A, dD
 
 
-def _rows(B: Tensor, C: Tensor) -> tuple[Tensor, Tensor, int]:
-    """B, C and the elements from one frame to the next; copied unless they are columns of wider rows."""
-    row = B.stride(1)
-    if all(x.stride() == (x.shape[1] * row, row, 1) for x in (B, C)):
-        return B, C, row
-    return B.contiguous(), C.contiguous(), B.shape[2]
+def _zeros(x: Tensor) -> Tensor:
+    return torch.zeros_like(x, memory_format=torch.contiguous_format)
 
 
-class _Arguments(ctypes.Structure):
+def _rows(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Tensors (b, l, n) as they are where they are columns of rows of one width, else copies."""
+    row = next((x.stride(1) for x in tensors if x is not None), 0)
+    if all(x is None or x.stride() == (x.shape[1] * row, row, 1) for x in tensors):
+        return tensors
+    # clone, as contiguous() would leave the odd stride of a single frame
+    return tuple(x if x is None else x.clone(memory_format=torch.contiguous_format) for x in tensors)
+
+
+class _Scan(ctypes.Structure):
     """`struct scan` of `_scan.c`, field by field."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("level", "batch", "length", "channels", "states", "row")),
-        *((name, ctypes.c_void_p) for name in ("u", "delta", "A", "B", "C", "dy", "y", "du", "ddelta")),
-        *((name, ctypes.c_void_p) for name in ("dA", "dB", "dC", "work")),
+        *((name, ctypes.c_int64) for name in ("level", "batch", "length", "channels", "states", "softplus")),
+        *((name, ctypes.c_int64) for name in ("row_B", "row_z", "row_dB", "row_dz")),
+        *((name, ctypes.c_void_p) for name in ("u", "delta", "A", "B", "C", "D", "z", "bias", "dout")),
+        *((name, ctypes.c_void_p) for name in ("step", "y", "out", "du", "ddelta", "dz")),
+        *((name, ctypes.c_void_p) for name in ("dA", "dB", "dC", "dD", "dbias", "work")),
     )
 
 
-def _call_c(direction: str, row: int, **tensors: Tensor) -> None:
-    """Run "forward" or "backward" of `_scan.c` on tensors under the names of its structure."""
+class _Convolution(ctypes.Structure):
+    """`struct convolution` of `_scan.c`, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("level", "batch", "length", "channels", "taps")),
+        *((name, ctypes.c_int64) for name in ("row_x", "row_dx")),
+        *((name, ctypes.c_void_p) for name in ("x", "weight", "bias", "dout", "out", "dx")),
+        *((name, ctypes.c_void_p) for name in ("dweight", "dbias", "work")),
+    )
+
+
+def _forward_c(inputs: dict[str, Tensor | None], softplus: bool) -> dict[str, Tensor | None]:
+    """out, and what the backward pass wants beside the inputs: step sizes, and y before the gate."""
+    u = inputs["u"]
+    results = {
+        "step": torch.empty_like(u) if softplus or inputs["bias"] is not None else None,
+        "y": None if inputs["z"] is None else torch.empty_like(u),
+        "out": torch.empty_like(u),
+    }
+    _scan_c("forward", inputs | results, softplus)
+    return results
+
+
+def _backward_c(
+    kept: dict[str, Tensor | None], softplus: bool, dout: Tensor, *gradients: Tensor | None
+) -> None:
+    """Fill the gradients of u, delta, A, B, C, D, z and bias; those of D and bias come as zeros."""
+    names = ("du", "ddelta", "dA", "dB", "dC", "dD", "dz", "dbias")
+    tensors = {**kept, "dout": dout.contiguous(), **dict(zip(names, gradients, strict=True))}
+    _scan_c("backward", tensors, softplus)
+
+
+def _scan_c(direction: str, tensors: dict[str, Tensor | None], softplus: bool) -> None:
+    rows = {
+        f"row_{name}": tensors[name].stride(1)
+        for name in ("B", "z", "dB", "dz")
+        if tensors.get(name) is not None
+    }
+    batch, length, channels = tensors["u"].shape
+    states, lanes = tensors["A"].shape[1], 64 // tensors["u"].element_size()
+    sizes = {"batch": batch, "length": length, "channels": channels, "states": states}
     library, _ = _library()
-    (batch, length, channels), states = tensors["u"].shape, tensors["A"].shape[1]
-    pointers = {name: x.data_ptr() for name, x in tensors.items()}
-    arguments = _Arguments(C_LEVEL, batch, length, channels, states, row, **pointers)
-    kind = {torch.float32: "float", torch.float64: "double"}[tensors["u"].dtype]
-    getattr(library, f"scan_{direction}_{kind}")(ctypes.byref(arguments))
+    work = tensors["u"].new_empty(library.scan_work(direction == "backward", length, channels, states, lanes))
+    _call_c(f"scan_{direction}", _Scan, {**tensors, "work": work}, softplus=softplus, **sizes, **rows)
+
+
+def _convolve_c(direction: str, x: Tensor, weight: Tensor, bias: Tensor, **tensors: Tensor) -> None:
+    """x (b, l, c) with weight (k, c): `causal_conv` and silu, or their gradients."""
+    sizes = dict(
+        zip(("batch", "length", "channels"), x.shape, strict=True), taps=len(weight), row_x=x.stride(1)
+    )
+    if "dx" in tensors:
+        sizes["row_dx"] = tensors["dx"].stride(1)
+    _call_c(
+        f"convolution_{direction}", _Convolution, {"x": x, "weight": weight, "bias": bias, **tensors}, **sizes
+    )
+
+
+def _call_c(
+    function: str, structure: type[ctypes.Structure], tensors: dict[str, Tensor | None], **numbers: int
+) -> None:
+    """Call a function of `_scan.c`, for the type of the tensors, which stand under the structure's names."""
+    library, _ = _library()
+    pointers = {name: x.data_ptr() for name, x in tensors.items() if x is not None}
+    arguments = structure(level=C_LEVEL, **numbers, **pointers)
+    kind = {torch.float32: "float", torch.float64: "double"}[tensors["work"].dtype]
+    getattr(library, f"{function}_{kind}")(ctypes.byref(arguments))
 
 
 def _scan_mamba_ssm(u, delta, A, B, C, D, z, delta_bias, delta_softplus) -> Tensor:
@@ -236,6 +365,7 @@ def _library() -> tuple[ctypes.CDLL | None, str]:
     try:
         library = ctypes.CDLL(str(found))
         version = library.scan_version()
+        library.scan_work.argtypes, library.scan_work.restype = [ctypes.c_int64] * 5, ctypes.c_int64
     except (OSError, AttributeError) as error:
         return None, f"{found.name} cannot be loaded ({error}); install metst_lib once more"
     if version != C_VERSION:
@@ -341,7 +471,11 @@ class Mamba(nn.Module):
         """x (b, l, d_model) -> (b, l, d_model)."""
         if x.dim() != 3 or x.shape[2] != self.d_model:
             raise ValueError(f"x must have shape (batch, length, {self.d_model}), not {tuple(x.shape)}")
-        u, z = self.in_proj(x).chunk(2, dim=2)  # (b, l, c) each
+        uz = self.in_proj(x)
+        if self._runs_in_c(uz):
+            inner = (self.conv1d.weight, self.conv1d.bias, self.x_proj.weight, self.dt_proj.weight)
+            return self.out_proj(_LayerC.apply(uz, *inner, self.dt_proj.bias, self.A_log, self.D))
+        u, z = uz.chunk(2, dim=2)  # (b, l, c) each
         u = F.silu(causal_conv(u, self.conv1d.weight, self.conv1d.bias))
         dt, B, C = self.x_proj(u).split([self.rank, self.d_state, self.d_state], dim=2)
         delta = dt @ self.dt_proj.weight.T  # (b, l, c); its bias goes in with the scan
@@ -360,6 +494,12 @@ class Mamba(nn.Module):
             recompute=self.recompute,
         )
         return self.out_proj(y)
+
+    def _runs_in_c(self, uz: Tensor) -> bool:
+        """Whether `_LayerC` may take over; what it cannot take, `selective_scan` serves or names."""
+        if uz.numel() == 0 or {uz.dtype, self.A_log.dtype} not in ({torch.float32}, {torch.float64}):
+            return False
+        return _resolve(self.backend, uz, self.d_state) == "c"
 
 
 def causal_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

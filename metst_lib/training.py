@@ -247,7 +247,7 @@ def fit(
         torch.manual_seed(_seed(initial))
         model = model_factory().to(device)
         torch.manual_seed(_seed(dropping))
-        optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr)
+        optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, max_lr=settings.lr, epochs=settings.epochs, steps_per_epoch=steps
         )

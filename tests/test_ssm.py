@@ -331,7 +331,7 @@ def test_unknown_and_absent_back_ends_are_named():
 def test_the_back_end_in_use_is_said_once(monkeypatch, caplog, compiled):
     reason = "" if compiled else "no compiler was there"
     monkeypatch.setattr(ssm, "_library", lambda: (None, reason))
-    monkeypatch.setattr(ssm, "_call_c", lambda *arguments, **tensors: None)
+    monkeypatch.setattr(ssm, "_scan_c", lambda *arguments: None)
     ssm._announce.cache_clear()
     inputs = random_inputs(0, 1, 2, 3, 4)
     with caplog.at_level(logging.INFO, logger="metst_lib.ssm"):
@@ -474,6 +474,46 @@ def test_layer_equals_its_formula(size, length):
     layer = ssm.Mamba(*size).double()
     x = torch.randn(3, length, size[0], dtype=torch.float64)
     torch.testing.assert_close(layer(x).detach(), reference_layer(layer, x), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.skipif("c" not in ssm.available_backends(), reason="metst_lib was installed without a C compiler")
+def test_layer_in_c_equals_the_layer_in_torch_on_random_shapes():
+    """One step for autograd, written by hand: values and every gradient, and a gradient check."""
+    rng = np.random.default_rng(0)
+    for seed in range(12):
+        d_model, d_state, d_conv, expand = (int(rng.integers(1, top)) for top in (20, 20, 6, 4))
+        batch, length = int(rng.integers(1, 4)), int(rng.integers(1, 12))
+        for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
+            results = []
+            for backend in ("torch", "c"):
+                torch.manual_seed(seed)
+                layer = ssm.Mamba(d_model, d_state, d_conv, expand, backend=backend).to(dtype)
+                x = torch.randn(batch, length, d_model).to(dtype).requires_grad_()
+                y = layer(x)
+                y.square().sum().backward()
+                results.append([y.detach(), x.grad, *(p.grad for p in layer.parameters())])
+            largest = max(expected.abs().max() for expected in results[0][1:])
+            for expected, found in zip(*results, strict=True):
+                assert (found - expected).abs().max() <= tolerance * max(largest, expected.abs().max())
+    layer = ssm.Mamba(3, 2, backend="c").double()
+    x = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
+    names = [name for name, _ in layer.named_parameters()]
+
+    def run(x, *parameters):
+        return torch.func.functional_call(layer, dict(zip(names, parameters, strict=True)), x)
+
+    assert torch.autograd.gradcheck(run, (x, *layer.parameters()))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_bad_number_in_a_layer_shows_from_its_frame_on(bad):
+    for backend in ssm.available_backends():
+        torch.manual_seed(0)
+        layer = ssm.Mamba(4, 3, backend=backend)
+        x = torch.randn(2, 9, 4)
+        x[1, 5, 2] = bad
+        finite = torch.isfinite(layer(x)).all(dim=2)
+        assert finite[0].all() and finite[1, :5].all() and not finite[1, 5:].any(), backend
 
 
 def test_layer_has_the_parameters_of_mamba_ssm():
