@@ -12,8 +12,16 @@
 # it runs again it skips those that are finished, which is why its outputs are marked as updated in place.
 
 import sys
+from pathlib import Path
 
-from metst_lib import experiment, synthetic
+from metst_lib import _files, experiment, synthetic
+
+# Snakemake's lock outlives a run that was killed. Ours does not: who gets it knows that nothing runs here, and
+# that the lock which may lie there is a dead run's.
+if workflow.is_main_process and not {"-n", "--dry-run", "--dryrun"} & set(sys.argv):
+    ALONE = _files.hold(".snakemake/running")
+    for dead in Path(".snakemake/locks").glob("*.lock") if ALONE else ():
+        dead.unlink()
 
 DATASET = config.get("dataset", "synthetic")
 PRESET = config.get("preset", "")

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 @contextmanager
@@ -52,6 +52,25 @@ def sweep(folder: str | Path, age: float = 5.0) -> None:
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?")
 """Names that `atomic` gives, by way of tempfile."""
+
+
+def hold(path: str | Path) -> IO[str] | None:
+    """A lock that this process keeps as long as the returned file is open, at most until it ends, however.
+
+    None where another process has it, and where there are no such locks (Windows, some network folders).
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    file = open(path, "a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
 
 
 def write_text(path: str | Path, text: str) -> Path:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
-from metst_lib._files import atomic, digest, sweep, write_json, write_text
+from metst_lib._files import atomic, digest, hold, sweep, write_json, write_text
 
 
 def names(folder):
@@ -78,3 +80,18 @@ def test_equal_settings_share_a_key_whatever_their_order():
     assert len(digest()) == 12 and int(digest("x"), 16) >= 0
     # Written down, so that a change of the key (which orphans every cached file) cannot pass unseen.
     assert digest({"window": 50}) == "d765eee4cb08"
+
+
+def test_a_lock_is_held_once_and_given_back_however_its_holder_ends(tmp_path):
+    path = tmp_path / "deep" / "running"
+    code = "import sys, time; from metst_lib._files import hold; kept = hold(sys.argv[1]); "
+    asks = [sys.executable, "-c", code + "print(bool(kept), flush=True)", str(path)]
+    first = hold(path)
+    assert subprocess.run(asks, capture_output=True, text=True).stdout == "False\n"
+    first.close()
+    asks[2] += "; time.sleep(60)"
+    holder = subprocess.Popen(asks, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "True\n" and hold(path) is None
+    holder.kill()
+    holder.communicate()
+    assert hold(path)
