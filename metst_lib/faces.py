@@ -16,10 +16,12 @@ import hashlib
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import dlib
 import numpy as np
 import pandas as pd
@@ -59,13 +61,16 @@ def face_crop(landmarks: np.ndarray) -> Rect:
 class DlibLandmarker:
     """dlib's frontal face detector and a 68-point shape predictor; of several faces the largest.
 
-    May be called from several threads: the detector, which keeps scratch memory, exists once for each.
+    detect_on: faces are looked for on a copy of the image whose longer side has at most so many pixels, which
+    bounds time and memory on large videos; None takes the image as it is. Landmarks are always those of the
+    image itself. May be called from several threads: the detector, which keeps scratch memory, exists once
+    for each.
     FileNotFoundError where the predictor is missing, ValueError where the file is not a 68-point predictor;
     both say which file is wanted and where it is had.
     """
 
-    def __init__(self, predictor: str | Path) -> None:
-        self.path = Path(predictor)
+    def __init__(self, predictor: str | Path, detect_on: int | None = None) -> None:
+        self.path, self.detect_on = Path(predictor), detect_on
         if not self.path.is_file():
             raise FileNotFoundError(f"no landmark predictor at {self.path}. {_WHERE}")
         try:
@@ -79,7 +84,7 @@ class DlibLandmarker:
         self._local = threading.local()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return DlibLandmarker, (self.path,)
+        return DlibLandmarker, (self.path, self.detect_on)
 
     @property
     def made_by(self) -> str:
@@ -88,18 +93,99 @@ class DlibLandmarker:
 
     def __call__(self, image: np.ndarray, frame: int = 0) -> np.ndarray | None:
         """Landmarks (68, 2), whole pixels, of the largest face of a grey uint8 image; None without a face."""
+        boxes = self.boxes(image)
+        return self.landmarks(image, max(boxes, key=area)) if boxes else None
+
+    def boxes(self, image: np.ndarray) -> list[Rect]:
+        """Where the detector sees a face in a grey uint8 image, in whole pixels, in its own order."""
         if not hasattr(self._local, "detector"):
             self._local.detector = dlib.get_frontal_face_detector()
-        image = np.ascontiguousarray(image)
-        faces = self._local.detector(image, 0)
-        if not faces:
-            return None
-        shape = self._predictor(image, max(faces, key=lambda face: face.area()))
+        scale = min(1.0, (self.detect_on or max(image.shape)) / max(image.shape))
+        if scale < 1:
+            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        found = self._local.detector(np.ascontiguousarray(image), 0)
+        edges = [(face.top(), face.bottom() + 1, face.left(), face.right() + 1) for face in found]
+        return [Rect(*(round(edge / scale) for edge in box)) for box in edges]
+
+    def landmarks(self, image: np.ndarray, box: Rect) -> np.ndarray:
+        """Landmarks (68, 2), whole pixels, of the face in a box of a grey uint8 image."""
+        face = dlib.rectangle(box.left, box.top, box.right - 1, box.bottom - 1)
+        shape = self._predictor(np.ascontiguousarray(image), face)
         return np.array([(point.x, point.y) for point in shape.parts()])
 
     def on_crop(self, image: np.ndarray) -> np.ndarray | None:
         """Landmarks found again on the 320 × 320 face crop."""
         return self(image)
+
+
+def area(box: Rect) -> int:
+    """Pixels of a box."""
+    return (box.bottom - box.top) * (box.right - box.left)
+
+
+@dataclass(frozen=True)
+class Followed:
+    """One of the faces of a recording, through all the moments at which it was looked for.
+
+    boxes: where it is at each moment, None where it is not seen. all: the boxes, from left to right, at the
+    first moment that shows the most faces, and its index `at`: there they have their numbers, from 1.
+    number: that of the face that is followed; largest: that of the largest.
+    """
+
+    boxes: list[Rect | None]
+    all: list[Rect]
+    at: int
+    number: int
+    largest: int
+
+
+def follow(seen: Sequence[Sequence[Rect]], number: int | None = None) -> Followed:
+    """Choose one face by its number, or the largest, and follow it through the moments, forth and back.
+
+    Faces are numbered from left to right where most are seen together (a second face that shows up at one
+    moment only is taken for the detector's mistake). At each other moment it is the box nearest to where it
+    was last, within one width of it, and half a width more for each moment that it was out of sight.
+    ValueError where no moment shows a face, or there is no face of that number.
+    """
+    counts = [len(boxes) for boxes in seen]
+    if not any(counts):
+        raise ValueError("no face found")
+    most = max(counts)
+    while most > 1 and sum(count >= most for count in counts) < 2:
+        most -= 1
+    at = next(i for i, count in enumerate(counts) if count >= most)
+    together = sorted(seen[at], key=lambda box: box.left + box.right)
+    while len(together) > most:  # the detector's mistake is among them: the smallest
+        together.remove(min(together, key=area))
+    largest = together.index(max(together, key=area)) + 1
+    if number is not None and not 1 <= number <= len(together):
+        raise ValueError(f"no face {number}: " + in_words(together))
+    chosen = together[(number or largest) - 1]
+    boxes: list[Rect | None] = [None] * len(seen)
+    boxes[at] = chosen
+    for way in (range(at + 1, len(seen)), range(at - 1, -1, -1)):
+        last, reach = chosen, 1.0
+        for moment in way:
+            near = [(distance, box) for box in seen[moment] if (distance := _apart(last, box)) <= reach]
+            boxes[moment] = min(near)[1] if near else None
+            last, reach = (boxes[moment], 1.0) if near else (last, reach + 0.5)
+    return Followed(boxes, together, at, number or largest, largest)
+
+
+def in_words(boxes: Sequence[Rect]) -> str:
+    """How many faces there are, from left to right, with the place and width of each."""
+    each = ", ".join(
+        f"{i} at x = {(box.left + box.right) // 2} ({box.right - box.left} px wide)"
+        for i, box in enumerate(boxes, start=1)
+    )
+    return f"{len(boxes)} face{'s' if len(boxes) > 1 else ''}, from left to right: {each}"
+
+
+def _apart(a: Rect, b: Rect) -> float:
+    """Distance of two boxes' centres, in widths of the first."""
+    x = (b.left + b.right - a.left - a.right) / 2
+    y = (b.top + b.bottom - a.top - a.bottom) / 2
+    return float(np.hypot(x, y)) / (a.right - a.left)
 
 
 class PrecomputedLandmarks:

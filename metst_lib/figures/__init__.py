@@ -14,6 +14,7 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 | architecture.py | architecture (Fig. 3) |
 | ablation.py | forest, sensitivity |
 | rehearsal.py | flow_lengths |
+| recording.py | recording |
 
 Glossary: T frames of a video; k frames of a window; C channels of flow (region × x, y).
 """
@@ -28,6 +29,7 @@ from metst_lib.figures._style import (
     Drawing,
     alt_text,
     describe,
+    png,
     save,
     stamp,
     theme,
@@ -43,6 +45,7 @@ from metst_lib.figures.faces import (
     landmarks_on_canvas,
     regions_on_canvas,
 )
+from metst_lib.figures.recording import recording
 from metst_lib.figures.rehearsal import flow_lengths
 from metst_lib.figures.results import (
     EventView,
@@ -93,6 +96,8 @@ __all__ = [
     "key_regions",
     "landmarks_on_canvas",
     "one_video",
+    "png",
+    "recording",
     "regions_on_canvas",
     "result_synergy",
     "save",

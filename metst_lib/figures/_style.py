@@ -86,7 +86,7 @@ class Drawing(Figure):
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, bytes | str], dict[str, Any]]:
         # 256 colours are enough on a page and a third of the bytes: notebooks with stored outputs stay small
-        with Image.open(io.BytesIO(_png(self, dpi=120))) as full, io.BytesIO() as small:
+        with Image.open(io.BytesIO(png(self, dpi=120))) as full, io.BytesIO() as small:
             full.convert("RGB").quantize(256).save(small, format="png", optimize=True)
             data = {"image/png": small.getvalue(), "text/plain": self.metst_alt}
             return data, {"image/png": {"alt": self.metst_alt}}
@@ -193,7 +193,7 @@ def save(figure: Figure, stem: str | Path, runs: Iterable[provenance.Run] | None
     stem = Path(stem)
     png, pdf = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".pdf")
     with atomic(png) as temporary:
-        temporary.write_bytes(_png(figure, DPI))
+        temporary.write_bytes(png(figure))
     with theme(), atomic(pdf) as temporary:
         dateless = {"CreationDate": None, "Subject": alt}
         figure.savefig(temporary, format="pdf", metadata=dateless)
@@ -202,7 +202,8 @@ def save(figure: Figure, stem: str | Path, runs: Iterable[provenance.Run] | None
     return png, pdf
 
 
-def _png(figure: Figure, dpi: float) -> bytes:
+def png(figure: Figure, dpi: float = DPI) -> bytes:
+    """A figure as the bytes of a PNG file, with its text alternative inside."""
     with theme(), io.BytesIO() as buffer:
         figure.savefig(buffer, format="png", dpi=dpi, metadata={"Description": alt_text(figure)})
         return buffer.getvalue()
