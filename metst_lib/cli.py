@@ -222,6 +222,66 @@ def run(dataset: str, variant: str, subject: str, seed: int, epochs: int, **opti
 
 @main.command()
 @click.argument("dataset")
+@click.argument("variant", default="me-tst-plus")
+@click.option("--seed", default=0)
+@_experiment_options
+def train(dataset: str, variant: str, seed: int, **options: str) -> None:
+    """Train VARIANT on all subjects of DATASET and keep the model, for `metst analyze`."""
+    from metst_lib import experiment, trained
+
+    config = experiment.configure(dataset, variant, seed, **options)
+    model = trained.fit(config)
+    click.echo(
+        f"Model, trained on {model.about.videos} videos: {trained.save(model, trained.path_of(config))}"
+    )
+
+
+@main.command()
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the result.")
+@click.option("--model", default="", help="A model file.  [default: the one that `make demo` leaves]")
+@click.option(
+    "--landmarks",
+    default="",
+    help="dlib's 68-point predictor (.dat), a file of known landmarks (.npz of ours, .csv of OpenFace), or a "
+    "folder of such files named like the videos.  [default: the predictor in data/]",
+)
+@click.option(
+    "--face", type=click.IntRange(1), help="Which of several, from the left.  [default: the largest]"
+)
+@click.option("--fps", type=click.FloatRange(0, min_open=True), help="Frame rate, in place of time stamps.")
+@click.option("--jobs", default=2, type=click.IntRange(1), help="Threads over windows.")
+@click.option("--root", default="", help="The compendium's folder; default: this checkout.")
+def analyze(videos: tuple[Path, ...], out: Path, model: str, root: str, **options: Any) -> None:
+    """Find micro-expressions in videos of your own: VIDEO is a file, or a folder of numbered images.
+
+    Writes report.html (the page to open), events.csv, curves.csv, events.vtt, figure.png and analysis.json
+    into the folder --out; of several videos each has a folder there, and all_events.csv holds the events of
+    all. One that fails does not stop the others; the exit status is then 1. Nothing leaves the machine.
+    """
+    from metst_lib import experiment, own_report, trained
+
+    usual = experiment.configure("synthetic", trained.DEMONSTRATION, root=root)
+    used = trained.load(model or trained.path_of(usual))
+    failed = []
+    for outcome in own_report.run(videos, used, out, root=root, **options):
+        if outcome.analysis is None:
+            failed.append(outcome.error)
+            click.echo(f"Error: {outcome.error}", err=True)
+            continue
+        click.echo(f"{outcome.path.name}: {own_report.summary(outcome.analysis)}")
+        for note in outcome.analysis.notes:
+            click.echo(f"  Note: {note}")
+        click.echo(f"  Page to open: {outcome.folder / 'report.html'}")
+    if len(failed) < len(videos):
+        click.echo("\n".join(["Limits of every result:", *(f"- {line}" for line in used.about.limits)]))
+    if failed and len(videos) > 1:
+        click.echo(f"{len(failed)} of {len(videos)} videos could not be analysed", err=True)
+    raise SystemExit(int(bool(failed)))
+
+
+@main.command()
+@click.argument("dataset")
 @click.option("--seeds", default=1, type=click.IntRange(1), help="Seeds 0 … n − 1.")
 @click.option("--jobs", default=2, type=click.IntRange(1), help="Folds that run at once.")
 @_experiment_options

@@ -17,18 +17,21 @@ import dataclasses
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import jinja2
 import numpy as np
 import pandas as pd
 
-from metst_lib import figures, spotting
-from metst_lib._files import write_json, write_text
+from metst_lib import figures, own_video, spotting
+from metst_lib._files import atomic, write_json, write_text
 from metst_lib.own_video import Analysis
 from metst_lib.provenance import versions
+from metst_lib.trained import Trained
 
 FILES = ("report.html", "events.csv", "curves.csv", "events.vtt", "figure.png", "analysis.json")
 
@@ -204,10 +207,65 @@ def about(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def combine(folders: Iterable[Path]) -> pd.DataFrame:
-    """The events of several results in one table, the folder's name in front."""
-    tables = {folder.name: pd.read_csv(folder / "events.csv") for folder in folders}
-    return pd.concat(tables, names=["video"]).reset_index("video") if tables else pd.DataFrame()
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one recording: the folder of its result and the analysis, or why there is none."""
+
+    path: Path
+    folder: Path
+    analysis: Analysis | None = None
+    error: str = ""
+
+
+def run(
+    recordings: Sequence[str | Path],
+    model: Trained,
+    out: str | Path,
+    landmarks: str | Path = "",
+    *,
+    root: str | Path = "",
+    face: int | None = None,
+    fps: float | None = None,
+    jobs: int = 2,
+    progress: bool = True,
+) -> Iterator[Outcome]:
+    """Analyse recordings and write the result of each; one that fails does not stop the others.
+
+    A single one's files lie in `out`; of several each has a folder there, named like the recording, and
+    `all_events.csv` beside them holds the events of all. Other arguments: see `own_video.analyze` and
+    `own_video.landmarks_from`. FileExistsError, before anything is computed, where a result would be put
+    in the place of other files; FileNotFoundError where there is nothing to find landmarks with.
+    """
+    marks, notes = own_video.landmarks_from(landmarks, root)
+    paths, out = [Path(os.path.abspath(path)) for path in recordings], Path(out)
+    folders = [out] if len(paths) == 1 else [out / name for name in _names(paths)]
+    for folder in folders:
+        check(folder)
+    tables = {}
+    for path, folder in zip(paths, folders, strict=True):
+        try:
+            known = own_video.known_landmarks(marks, path) if isinstance(marks, Path) else marks
+            analysis = own_video.analyze(path, model, known, face=face, fps=fps, jobs=jobs, progress=progress)
+        except (ValueError, OSError, RuntimeError, cv2.error) as error:
+            yield Outcome(path, folder, error=str(error))
+            continue
+        analysis.notes[:0] = notes
+        write(analysis, folder)
+        tables[folder.name] = analysis.events_table()
+        yield Outcome(path, folder, analysis)
+    if len(paths) > 1 and tables:
+        together = pd.concat(tables, names=["video"]).reset_index("video")
+        with atomic(out / "all_events.csv") as temporary:
+            together.to_csv(temporary, index=False)
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """A folder name for each recording; the second of the same name ends in -2."""
+    stems = [path.name if path.is_dir() else path.stem for path in paths]
+    return [
+        stem if (before := stems[:i].count(stem)) == 0 else f"{stem}-{before + 1}"
+        for i, stem in enumerate(stems)
+    ]
 
 
 def _facts(analysis: Analysis) -> list[tuple[str, str]]:
