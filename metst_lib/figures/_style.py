@@ -191,15 +191,15 @@ def save(figure: Figure, stem: str | Path, runs: Iterable[provenance.Run] | None
     if not alt:
         raise ValueError(f"the figure for {stem} has no text alternative; give it one with describe()")
     stem = Path(stem)
-    png, pdf = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".pdf")
-    with atomic(png) as temporary:
+    paths = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".pdf")
+    with atomic(paths[0]) as temporary:
         temporary.write_bytes(png(figure))
-    with theme(), atomic(pdf) as temporary:
+    with theme(), atomic(paths[1]) as temporary:
         dateless = {"CreationDate": None, "Subject": alt}
         figure.savefig(temporary, format="pdf", metadata=dateless)
     if runs is not None:
-        provenance.write((png, pdf), alt, runs)
-    return png, pdf
+        provenance.write(paths, alt, runs)
+    return paths
 
 
 def png(figure: Figure, dpi: float = DPI) -> bytes:
