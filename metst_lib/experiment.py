@@ -11,11 +11,12 @@ Glossary: T frames of a video; k_p half the mean length of a micro-expression (M
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,16 @@ def build(config: Config) -> torch.nn.Module:
     return models.build(network, channels, **size)
 
 
+@contextlib.contextmanager
+def _precision(matmul: str) -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(matmul)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def _fit_and_predict(
     config: Config, train: list[Video], test: list[Video], folder: Path, identity: str, subject: str
 ) -> None:
@@ -248,8 +259,9 @@ def _fit_and_predict(
     provenance.start_counting()
     checkpoint = _checkpoint(config, folder, identity)
     try:
-        fitting = fit(config, train, checkpoint)
-        predictions = {key: fitting.predict(values) for key, values in load_flow(config, test).items()}
+        with _precision(config.matmul):
+            fitting = fit(config, train, checkpoint)
+            predictions = {key: fitting.predict(values) for key, values in load_flow(config, test).items()}
         _check_predictions(predictions, len(fitting.history))
     except FloatingPointError as error:
         checkpoint.remove()

@@ -91,6 +91,10 @@ PRESETS = {
 """(data set, preset) → settings. The first preset of a data set is its default."""
 
 
+MATMUL = ("highest", "high", "medium")
+"""Precisions of float32 matrix products, by torch's names; the default first."""
+
+
 def presets_of(dataset: str) -> list[str]:
     """Names of the presets of a data set, the default first. ValueError listing the known data sets."""
     names = [preset for name, preset in PRESETS if name == dataset]
@@ -112,6 +116,9 @@ class Config:
     landmarks: Path
     epochs: int = 0  # in place of the preset's, to try things out; 0 leaves them
     recompute: bool = False  # states anew in the backward pass of the readable scan: less memory, more time
+    matmul: str = (
+        "highest"  # torch's precision of float32 matrix products; "medium" is faster where bfloat16 is
+    )
     p: float = spotting.P
     stitch: str = "mean"
     scorer: str = "strict"
@@ -131,7 +138,8 @@ class Config:
         """Name of the folders of runs and figures: the data set, with what is not its default."""
         default = presets_of(self.dataset)[0]
         preset = "" if self.preset == default else f"-{self.preset}"
-        return self.dataset + preset + (f"-{self.epochs}epochs" if self.epochs else "")
+        epochs = f"-{self.epochs}epochs" if self.epochs else ""
+        return self.dataset + preset + epochs + (f"-{self.matmul}" if self.matmul != MATMUL[0] else "")
 
     @property
     def run_folder(self) -> Path:
@@ -185,7 +193,7 @@ class Config:
             "size": self.settings.sizes.get(network, {}),
             "training": dataclasses.asdict(self.training) if learned else None,
             "stitch": self.stitch,
-        }
+        } | ({"matmul": self.matmul} if self.matmul != MATMUL[0] else {})
 
     def to_dict(self) -> dict[str, Any]:
         """What decides the numbers: `fitting`, and how events are made of predictions and scored."""
@@ -220,8 +228,9 @@ def configure(
 
     landmarks is dlib's predictor file, or a folder with a landmark file of each video (`landmark_file`): by
     default $METST_LANDMARKS, else the demonstration predictor for the synthetic set and
-    `data/shape_predictor_68_face_landmarks.dat` for the others. $METST_RECOMPUTE=1 sets recompute.
-    Raises ValueError for an unknown data set, variant or preset, listing the known ones.
+    `data/shape_predictor_68_face_landmarks.dat` for the others. $METST_RECOMPUTE=1 sets recompute,
+    $METST_MATMUL=medium the precision of matrix products (such runs lie in folders of their own).
+    Raises ValueError for an unknown data set, variant, preset or precision, listing the known ones.
     """
     known = presets_of(dataset)
     preset = preset or known[0]
@@ -237,4 +246,8 @@ def configure(
         landmarks = root / "data" / "none"  # no face, so no landmarks
     marks = Path(os.path.abspath(landmarks or os.environ.get("METST_LANDMARKS") or root / "data" / own))
     recompute = os.environ.get("METST_RECOMPUTE", "") not in ("", "0")
-    return Config(dataset, variant, seed, preset, root, PRESETS[dataset, preset], marks, recompute=recompute)
+    matmul = os.environ.get("METST_MATMUL") or MATMUL[0]
+    if matmul not in MATMUL:
+        raise ValueError(f"unknown precision METST_MATMUL={matmul}; known: {', '.join(MATMUL)}")
+    settings = PRESETS[dataset, preset]
+    return Config(dataset, variant, seed, preset, root, settings, marks, recompute=recompute, matmul=matmul)

@@ -60,6 +60,23 @@ def test_a_preset_that_is_not_the_default_has_folders_of_its_own():
     assert configure("casme3").run_folder.parts[-3:] == ("casme3", "me-tst", "seed0")
 
 
+def test_another_precision_of_matrix_products_is_a_run_of_its_own(config, monkeypatch):
+    monkeypatch.setenv("METST_MATMUL", "medium")
+    other = dataclasses.replace(configure(root=config.root), settings=config.settings)
+    assert other.edition == "synthetic-medium" and other.fitting() == config.fitting() | {"matmul": "medium"}
+    assert other.flow_folder == config.flow_folder
+    seen = []
+    monkeypatch.setattr(
+        experiment, "fit", lambda *_: seen.append(experiment.torch.get_float32_matmul_precision())
+    )
+    with pytest.raises(AttributeError):  # the stand-in gives no model
+        experiment.run_fold(other, "spNO.1")
+    assert seen == ["medium"] and experiment.torch.get_float32_matmul_precision() == "highest"
+    monkeypatch.setenv("METST_MATMUL", "low")
+    with pytest.raises(ValueError, match="METST_MATMUL=low; known: highest, high, medium"):
+        configure()
+
+
 def test_the_folder_of_the_compendium_is_given_set_or_found(tmp_path, monkeypatch):
     monkeypatch.delenv("METST_ROOT", raising=False)
     assert (experiment.home() / "notebooks").is_dir()

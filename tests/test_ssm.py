@@ -476,7 +476,7 @@ def test_layer_equals_its_formula(size, length):
     torch.testing.assert_close(layer(x).detach(), reference_layer(layer, x), rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.skipif("c" not in ssm.available_backends(), reason="metst_lib was installed without a C compiler")
+@pytest.mark.skipif("c" not in ssm.available_backends(), reason="installed without a C compiler")
 def test_layer_in_c_equals_the_layer_in_torch_on_random_shapes():
     """One step for autograd, written by hand: values and every gradient, and a gradient check."""
     rng = np.random.default_rng(0)
