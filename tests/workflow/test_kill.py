@@ -1,5 +1,7 @@
 """A run that is killed, or whose disk fills, and is started again ends like one that ran through.
 
+And where a single fold fails, the others go on and the tables say which one is missing.
+
 The workflow is the real one, on the tiny set, with two trainings of three folds at once. Its notebook is cut
 down to the cell that runs folds, since the rest of the chapter has no part in this. Checkpoints are kept
 after every epoch, so that a kill in the middle of a training shows whether it goes on from there.
@@ -13,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,8 +23,10 @@ import nbformat
 import numpy as np
 import psutil
 import pytest
+from click.testing import CliRunner
 
 from metst_lib import experiment
+from metst_lib.cli import main
 
 ROOT = Path(__file__).parent.parent.parent
 VARIANTS = ("me-tst", "window-classifier")
@@ -52,11 +56,11 @@ def compendium(tiny_root: Path, root: Path) -> Path:
     return root
 
 
-def start(root: Path, limit: int | None = None) -> subprocess.Popen:
+def start(root: Path, limit: int | None = None, variants: Sequence[str] = VARIANTS) -> subprocess.Popen:
     """The one command, in a process group of its own; limit: how many bytes a file may have."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--rerun-incomplete", "--keep-going"]
     command += ["--directory", str(root / "work"), "--snakefile", str(root / "work" / "Snakefile")]
-    command += ["--config", f"root={root}", f"variants={','.join(VARIANTS)}", "--", "folds"]
+    command += ["--config", f"root={root}", f"variants={','.join(variants)}", "--", "folds"]
 
     def limited() -> None:
         if limit:
@@ -88,7 +92,8 @@ def scores_of(root: Path) -> dict[str, bytes]:
 
 
 def names_in(root: Path) -> list[str]:
-    return sorted(str(path.relative_to(root)) for path in runs_of(root).rglob("*"))
+    """Every file of every fold, hidden ones too."""
+    return sorted(str(path.relative_to(root)) for path in runs_of(root).glob("*/seed*/*/*"))
 
 
 def fitted_of(root: Path) -> dict[Path, int]:
@@ -130,9 +135,10 @@ def kill_after(root: Path, run: subprocess.Popen, epochs: int, how: int) -> None
 
 @pytest.fixture(scope="module")
 def whole(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A compendium whose run was never broken."""
+    """A compendium whose folds were run without a break, in this process."""
     root = compendium(tiny_root, tmp_path_factory.mktemp("whole") / "root")
-    finish(root)
+    for variant in VARIANTS:
+        experiment.run_folds(experiment.configure("synthetic", variant, root=root), FOLDS, progress=False)
     assert len(scores_of(root)) == len(FOLDS) * len(VARIANTS)
     return root
 
@@ -196,3 +202,17 @@ def test_a_run_whose_disk_fills_goes_on_once_there_is_room(whole, tiny_root, tmp
     assert fitted.items() <= fitted_of(root).items()
     assert scores_of(root) == scores_of(whole)
     assert names_in(root) == names_in(whole)
+
+
+def test_a_failed_fold_keeps_its_traceback_the_rest_goes_on_and_the_tables_name_it(tiny_root, tmp_path):
+    root = compendium(tiny_root, tmp_path / "root")
+    run = runs_of(root) / "window-classifier" / "seed0"
+    blocked = run / "spNO.2" / "predictions.npz"
+    blocked.mkdir(parents=True)  # a folder where this fold's file should go
+    assert start(root, variants=["window-classifier"]).wait() != 0
+    executed = (run / "job0.ipynb").read_text()
+    assert "1 of 3 folds failed: spNO.2: " in executed and "Traceback" in executed
+    result = CliRunner().invoke(main, ["tables", "synthetic", "--root", str(root)])
+    assert result.exit_code == 0, result.output
+    table = (experiment.configure(root=root).figures / "table3_analysis.md").read_text()
+    assert "window classifier, seed 0: spNO.2;" in table and "2 of 3 folds" in table
