@@ -122,13 +122,14 @@ def _middle(event: Event) -> int:
 
 def story(view: View) -> str:
     """How many events were found, matched, missed and dropped, in a sentence or two."""
-    right = sum(hit for _, hit in view.found)
-    text = f"{_count(len(view.found), 'event')} found: {right} right, {len(view.found) - right} wrong"
-    counts = view.of_video.spotting
-    text += f"; {counts.fn} of {counts.tp + counts.fn} true ones missed."
+    hits, counts = sum(hit for _, hit in view.found), view.of_video.spotting
+    text = (
+        f"{_count(len(view.found), 'event')} found: {hits} on a true one, {len(view.found) - hits} on none; "
+        f"{counts.fn} of {counts.tp + counts.fn} true ones missed."
+    )
     if view.dropped:
         lost = sum(hit for _, hit in view.dropped)
-        text += f" {_count(len(view.dropped), 'interval')} dropped as neutral, {lost} of them right."
+        text += f" {_count(len(view.dropped), 'interval')} dropped as neutral, {lost} on a true one."
     return text
 
 
@@ -209,6 +210,7 @@ class _Picture(ipywidgets.Image):
 _STYLE = """<style>
 .metst-explorer { max-width: 980px; }
 .metst-explorer .widget-label { font-weight: 600; }
+.metst-explorer .widget-checkbox label { display: flex; align-items: center; }
 .metst-explorer img { width: 100%; height: auto; background: white; border-radius: 4px; }
 .metst-explorer [role=slider]:focus-visible, .metst-explorer button:focus-visible,
 .metst-explorer select:focus-visible, .metst-explorer input:focus-visible
@@ -335,7 +337,7 @@ class Explorer:
         c, row = self.controls, functools.partial(ipywidgets.HBox, layout=_ROW)
         box = ipywidgets.VBox(
             [
-                ipywidgets.HTML(_STYLE, layout=ipywidgets.Layout(display="none")),
+                ipywidgets.HTML(_STYLE, layout={"display": "none"}),
                 row([c["subject"], c["video"], c["scorer"], c["synergy"]]),
                 row([c["p"], c["k_p"], c["reset"]]),
                 row([c["frame"], c["previous"], c["next"]]),
@@ -433,13 +435,13 @@ class Explorer:
             self._quiet = False
 
 
-_ROW = ipywidgets.Layout(width="100%", align_items="center", flex_flow="row wrap")
+_ROW = {"width": "100%", "align_items": "center", "flex_flow": "row wrap"}
 
 
 def _controls(subjects: list[str], half_width: int) -> dict[str, ipywidgets.DOMWidget]:
     """The controls, each with a description and a tooltip. half_width: the largest k_p of any fold."""
-    width, pick = {"description_width": "88px"}, ipywidgets.Layout(width="220px")
-    slide, press = ipywidgets.Layout(flex="1 1 300px"), ipywidgets.Layout(width="108px")
+    width, pick = {"description_width": "88px"}, {"width": "220px"}
+    slide, press = {"flex": "1 1 300px"}, {"width": "108px"}
     scorers = "; ".join(f"{name}: {text}" for name, text in metrics.SCORERS.items())
     return {
         "subject": ipywidgets.Dropdown(
@@ -459,7 +461,7 @@ def _controls(subjects: list[str], half_width: int) -> dict[str, ipywidgets.DOMW
             description="Result-level synergy",
             tooltip="The recogniser's veto: an interval whose vote is neutral is dropped",
             indent=False,
-            layout=ipywidgets.Layout(width="200px", margin="2px 2px 2px 24px"),
+            layout={"width": "200px", "margin": "2px 2px 2px 24px"},
         ),
         "frame": ipywidgets.IntSlider(
             description="Frame",

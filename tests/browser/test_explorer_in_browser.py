@@ -131,6 +131,7 @@ def test_a_slider_moved_by_keyboard_shows_the_events_that_the_library_finds(page
     page.locator(".jp-Notebook").screenshot(path=FOLDER / "explorer.png")
     page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
     page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+    page.wait_for_selector("#jupyterlab-splash", state="detached")
     page.locator(".jp-Notebook").screenshot(path=FOLDER / "explorer_dark.png")
     assert watched[1].outside == []
 
