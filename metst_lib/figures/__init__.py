@@ -14,6 +14,7 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 | architecture.py | architecture (Fig. 3) |
 | ablation.py | forest, sensitivity |
 | rehearsal.py | flow_lengths |
+| explorer.py | the picture of `widgets.explore` |
 | recording.py | recording |
 
 Glossary: T frames of a video; k frames of a window; C channels of flow (region × x, y).
