@@ -203,7 +203,7 @@ class Scene:
         self._put_face(face, frame)
         for row, (name, share) in enumerate(zip(CLASSES, self.probabilities[frame], strict=True)):
             bars.add_patch(Rectangle((0, row - 0.35), share, 0.7, facecolor=PALETTE[name], lw=0))
-            bars.text(share + 0.02, row, f"{share:.2f}", va="center", fontsize=TEXT, color=INK)
+            bars.text(share + 0.02, row, f"{share:.2f}", va="center_baseline", fontsize=TEXT, color=INK)
         for ax in over_time:
             ax.axvline((frame + 0.5) / self.video.fps, color="#C2185B", lw=1.2, zorder=5)
 

@@ -38,7 +38,7 @@ LATENCY = """async (presses) => {
     handle.dispatchEvent(new KeyboardEvent('keydown', key));
     await shown;
     times.push(performance.now() - began);
-    await new Promise(done => setTimeout(done, 150));
+    await new Promise(done => setTimeout(done, 100));
   }
   return times;
 }"""
@@ -55,7 +55,7 @@ def config(tiny_root):
 @pytest.fixture
 def page(watched, lab, config):
     """The explorer in a notebook, all cells run."""
-    page, _ = watched
+    page, watch = watched
     code = [
         "from metst_lib import experiment, widgets\n"
         f"config = experiment.configure(variant={config.variant!r}, root={str(config.root)!r})",
@@ -71,7 +71,9 @@ def page(watched, lab, config):
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_selector(f".metst-explorer img[alt], {FAILED}, .jp-RenderedText[data-mime-type*=error]")
     assert page.locator(".metst-explorer").count() == 1, page.locator(".jp-OutputArea").all_inner_texts()
-    return page
+    yield page
+    assert watch.outside == []
+    assert watch.errors == []
 
 
 def reads(page, text: str) -> None:
@@ -95,7 +97,7 @@ def press(page, role: str, name: str, *keys: str) -> None:
         page.keyboard.press(key)
 
 
-def test_a_slider_moved_by_keyboard_shows_the_events_that_the_library_finds(page, watched, config):
+def test_a_slider_moved_by_keyboard_shows_the_events_that_the_library_finds(page, config):
     run = experiment.read_run(config)
     (video,) = experiment.load_data(config).videos_of(SUBJECT)
     state = widgets.start(run, video)
@@ -133,7 +135,6 @@ def test_a_slider_moved_by_keyboard_shows_the_events_that_the_library_finds(page
     page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
     page.wait_for_selector("#jupyterlab-splash", state="detached")
     page.locator(".jp-Notebook").screenshot(path=FOLDER / "explorer_dark.png")
-    assert watched[1].outside == []
 
 
 def test_every_control_has_a_name_and_is_reached_by_keyboard(page):
@@ -153,8 +154,7 @@ def test_the_picture_follows_a_slider_at_once(page):
     found = {}
     for name in SLIDERS:
         page.get_by_role("slider", name=name, exact=True).focus()
-        times = sorted(page.evaluate(LATENCY, 20))
-        found[name] = {"median": statistics.median(times), "90th percentile": times[17]}
+        times = sorted(page.evaluate(LATENCY, 12))
+        found[name] = {"median": statistics.median(times), "90th percentile": times[10]}
     (FOLDER / "explorer_ms.json").write_text(json.dumps(found, indent=1))
-    print(found)
     assert all(one["median"] < 300 for one in found.values()), found  # far above 100 ms: CI may be busy
