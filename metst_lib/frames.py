@@ -154,12 +154,14 @@ class Recording:
 class Resampled:
     """A recording at another frame rate: the video, and for each of its T frames which frame was taken.
 
-    taken: index into the recording's frames, int64 (T,); seconds: when those are shown, float64 (T,).
+    taken: index into the recording's frames, int64 (T,); seconds: when those are shown, float64 (T,);
+    moments: the times that frames were wanted for, float64 (T,).
     """
 
     video: Video
     taken: np.ndarray
     seconds: np.ndarray
+    moments: np.ndarray
 
 
 def look(path: str | Path, fps: float | None = None) -> Recording:
@@ -232,7 +234,7 @@ def resample(recording: Recording, fps: float, *, subject: str = "you", name: st
     """
     times = recording.times
     if recording.steady and abs(recording.fps / fps - 1) < SAME_RATE:
-        taken = np.arange(len(times))
+        taken, wanted = np.arange(len(times)), times
     else:
         wanted = np.arange(int((times[-1] + 0.001) * fps) + 1) / fps
         # of two frames equally near the earlier; a container may round its time stamps to milliseconds
@@ -243,19 +245,20 @@ def resample(recording: Recording, fps: float, *, subject: str = "you", name: st
     else:
         source = VideoFile(source.path, picked=tuple(taken.tolist()))
     video = Video(subject, name or recording.path.stem, fps, len(taken), (), source)
-    return Resampled(video, taken, times[taken])
+    return Resampled(video, taken, times[taken], wanted)
 
 
-def write_video(path: str | Path, frames: Sequence[np.ndarray], fps: float) -> Path:
-    """Write grey frames as a video file (MPEG-4 in the container that the suffix names), whole or not at all.
+def write_video(path: str | Path, frames: Sequence[np.ndarray], fps: float, lossless: bool = False) -> Path:
+    """Write grey frames as a video file, whole or not at all; the suffix names the container.
 
+    It is MPEG-4, compressed about as a phone does it, or FFV1, which loses nothing and few players know.
     ValueError where there is no frame, OSError where this OpenCV cannot write such a file.
     """
     if not len(frames):
         raise ValueError(f"no frames to write to {path}")
     height, width = frames[0].shape
     with atomic(path) as temporary:
-        code = cv2.VideoWriter_fourcc(*"mp4v")
+        code = cv2.VideoWriter_fourcc(*("FFV1" if lossless else "mp4v"))
         with _quiet():
             writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, code, fps, (width, height))
         if not writer.isOpened():

@@ -127,9 +127,11 @@ class Analysis:
         """One row per frame of the model's rate; score and probabilities are empty where nothing is known."""
         table = pd.DataFrame({"time_s": self.resampled.seconds.round(4), "frame": self.own_frames})
         table["face"] = self.seen.astype(int)
-        table["score"] = np.where(self.scored, self.score, np.nan).round(4)
+        table["score"] = np.where(self.scored, self.score, np.nan).astype(float).round(4)
         for i, name in enumerate(self.about.classes):
-            table[f"p_{name}"] = np.where(self.scored, self.probabilities[:, i], np.nan).round(4)
+            table[f"p_{name}"] = (
+                np.where(self.scored, self.probabilities[:, i], np.nan).astype(float).round(4)
+            )
         return table
 
     @property
@@ -182,38 +184,57 @@ def analyze(
             f"{path.name} is too short: {recording.seconds:.2f} s; the model reads windows of "
             f"{about.window / about.fps:.2f} s"
         )
-    starts = windows.window_starts(n_frames, about.window)
-    found = find_face(recording, resampled, starts, marks, face, progress)
+    found = find_face(recording, resampled, marks, about.window, face, progress)
     values = extract(resampled, found, marks, about, jobs, progress)
+    return judge(recording, resampled, found, values, model, marks, notes)
+
+
+def judge(
+    recording: Recording,
+    resampled: Resampled,
+    face: Face,
+    values: flow.RoiFlow,
+    model: Trained,
+    marks: DlibLandmarker | PrecomputedLandmarks,
+    notes: Sequence[str] = (),
+) -> Analysis:
+    """From flow to events: score the flow, leave out what no face explains, and find the peaks.
+
+    Frames without a face are not scored, nor are those of windows that begin without one: what such a window
+    says of its later frames is measured against a picture that is no face. notes go before what is said of
+    the face. ValueError where nothing can be scored.
+    """
+    about = model.about
     score, logits = model.predict(values)
-    seen = found.seen(n_frames)
-    scored = seen & ~np.isin(np.arange(n_frames), _covered(values.starts[values.flags], about.window))
+    seen = face.seen(len(score))
+    lost = (values.starts[values.flags][:, None] + np.arange(about.window)).ravel()
+    scored = seen & ~np.isin(np.arange(len(score)), lost)
     if not scored.any():
         raise ValueError(
-            f"{path.name}: the face is never in view for a whole window of {about.window / about.fps:.2f} s"
+            f"{recording.path.name}: the face is never in view for a whole window of "
+            f"{about.window / about.fps:.2f} s"
         )
-    events, threshold = find_events(score, logits, scored, about)
+    found, threshold = find_events(score, logits, scored, about)
     analysis = Analysis(
-        recording,
-        resampled,
-        about,
-        model.key,
-        getattr(marks, "made_by", "landmarks from a file"),
-        found,
-        score,
-        softmax(logits, axis=1),
-        seen,
-        scored,
-        events,
-        threshold,
-        [*notes, *found.notes],
+        recording=recording,
+        resampled=resampled,
+        about=about,
+        model_key=model.key,
+        landmarks=getattr(marks, "made_by", "from a file"),
+        face=face,
+        score=score,
+        probabilities=softmax(logits, axis=1),
+        seen=seen,
+        scored=scored,
+        found=found,
+        threshold=threshold,
+        notes=[*notes, *face.notes],
     )
     if analysis.unseen:
         times = ", ".join(f"{start:.1f}–{end:.1f} s" for start, end in analysis.unseen)
-        note = (
-            f"No face at {times}: nothing is scored and no event reported there, nor in windows begun there."
+        analysis.notes.append(
+            f"No face at {times}: no score and no event there, nor in windows that begin there."
         )
-        analysis.notes.append(note)
     return analysis
 
 
@@ -294,15 +315,16 @@ def known_landmarks(path: Path, recording: Path) -> PrecomputedLandmarks:
 def find_face(
     recording: Recording,
     resampled: Resampled,
-    starts: np.ndarray,
     marks: DlibLandmarker | PrecomputedLandmarks,
+    window: int,
     number: int | None = None,
     progress: bool = False,
 ) -> Face:
-    """Follow one face through the video: at every `EVERY`-th frame and where a window starts.
+    """Follow one face through the video: at every `EVERY`-th frame and where a window of k frames starts.
 
-    With known landmarks all frames are moments. ValueError where there is no face, or none of that number, or
-    known landmarks have another number of frames than the recording.
+    number: which of several faces, from the left; None takes the largest. With known landmarks all frames are
+    moments. ValueError where there is no face, or none of that number, or known landmarks have another number
+    of frames than the recording.
     """
     name, n_frames = recording.path.name, resampled.video.n_frames
     if isinstance(marks, PrecomputedLandmarks):
@@ -313,6 +335,7 @@ def find_face(
             raise ValueError(f"{name}: its landmarks show no face in any frame")
         notes = ["--face chooses nothing where landmarks come from a file."] if number else []
         return Face(np.arange(n_frames), points, tuple(notes))
+    starts = windows.window_starts(n_frames, window)
     moments = np.union1d(np.arange(0, n_frames, EVERY), [*starts, n_frames - 1])
     at_moments = dataclasses.replace(
         recording.source, **_chosen(recording, resampled.taken[moments].tolist())
@@ -390,7 +413,11 @@ def extract(
     jobs: int = 2,
     progress: bool = False,
 ) -> flow.RoiFlow:
-    """The flow that the model reads; windows whose first frame shows no face are flagged."""
+    """The flow that the model reads; windows whose first frame shows no face are flagged.
+
+    Where frames were taken at other times than wanted, flow is read off between them, along straight lines:
+    a frame that comes twice would make a step of what is a slope.
+    """
     video = resampled.video
     bar = tqdm(desc=f"{video.name}: flow", unit="window", disable=None if progress else True)
 
@@ -410,7 +437,22 @@ def extract(
             fps=video.fps,
             name=video.name,
         )
-    return dataclasses.replace(values, flags=~face.seen(video.n_frames)[values.starts])
+    return dataclasses.replace(
+        values, values=_retimed(values, resampled), flags=~face.seen(video.n_frames)[values.starts]
+    )
+
+
+def _retimed(values: flow.RoiFlow, resampled: Resampled) -> np.ndarray:
+    """Flow at the moments that were wanted, (W, C, k); as it is where they are those of the frames."""
+    if np.abs(resampled.moments - resampled.seconds).max() < 0.001:
+        return values.values
+    moved = np.empty_like(values.values)
+    for window, start in enumerate(values.starts):
+        here = slice(start, start + values.window)
+        times, first = np.unique(resampled.seconds[here], return_index=True)
+        for channel, course in enumerate(values.values[window]):
+            moved[window, channel] = np.interp(resampled.moments[here], times, course[first])
+    return moved - moved[:, :, :1]
 
 
 def find_events(
@@ -435,7 +477,3 @@ def spans(mask: np.ndarray) -> list[tuple[int, int]]:
     """First and last index of each run of True in a mask (T,)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
     return [(int(first), int(end) - 1) for first, end in edges.reshape(-1, 2)]
-
-
-def _covered(starts: np.ndarray, window: int) -> np.ndarray:
-    return (starts[:, None] + np.arange(window)).ravel()

@@ -93,3 +93,35 @@ def test_steps_of_a_fold_are_those_that_training_takes(tiny_root):
     ]
     assert min(counted) - 1 <= windows <= max(counted) + 1
     assert steps == config.training.epochs * -(-windows // config.training.batch)
+
+
+def test_a_model_is_trained_and_a_video_analysed_with_it(tiny_root, tmp_path):
+    trained = metst("train", "synthetic", "me-tst", "--root", tiny_root)
+    model = tiny_root / "data" / "models" / "synthetic" / "me-tst.npz"
+    assert "trained on 3 videos" in trained and model.is_file()
+    folder = tiny_root / "data" / "synthetic" / "data" / "spNO.2" / "a" / "color"
+    few = tmp_path / "frames"
+    few.mkdir()
+    for path in sorted(folder.iterdir(), key=lambda path: int(path.stem))[:60]:
+        (few / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    options = ("--root", tiny_root, "--model", model)
+    printed = metst("analyze", few, "--fps", 30, "--out", tmp_path / "my", *options)
+    assert "reported in 2.0 s" in printed and "Note: Landmarks come from the demonstration" in printed
+    assert f"Page to open: {tmp_path / 'my' / 'report.html'}" in printed
+    assert "Limits of every result:\n- The model was trained on synthetic data" in printed
+    assert (tmp_path / "my" / "report.html").is_file() and "it/s" not in printed
+    two = metst("analyze", few, tmp_path / "empty.mp4", "--out", tmp_path / "both", *options, code=1)
+    assert "empty.mp4 is empty: a file of 0 bytes" in two and "1 of 2 videos could not be analysed" in two
+    assert (tmp_path / "both" / "frames" / "events.csv").is_file()
+    refused = metst("analyze", few, "--out", tmp_path, *options, code=1)
+    assert "would be lost: choose another --out" in refused
+
+
+def test_without_a_model_it_says_how_one_is_made(tiny_root, tmp_path):
+    model = ("--model", tmp_path / "none.npz")
+    printed = metst(
+        "analyze", tmp_path / "my.mp4", "--out", tmp_path / "my", "--root", tiny_root, *model, code=1
+    )
+    assert "no model at" in printed and "`make demo` the demonstration's" in printed
+    assert "Missing option '--out'" in metst("analyze", "my.mp4", code=2)
