@@ -14,7 +14,7 @@
 import sys
 from pathlib import Path
 
-from metst_lib import _files, experiment, synthetic
+from metst_lib import _files, experiment, synthetic, trained
 
 # Snakemake's lock outlives a run that was killed. Ours does not: who gets it knows that nothing runs here, and
 # that the lock which may lie there is a dead run's.
@@ -41,10 +41,13 @@ WANTS = {  # a chapter is executed where the variants that it shows are asked fo
     "04_me_tst_plus": ["me-tst", "me-tst-plus"],
     "05_synergy_ablations": ["me-tst", "me-tst-plus"],
     "06_visualization": ["me-tst", "me-tst-plus"],
+    "07_your_own_video": [trained.DEMONSTRATION],
 }
 CHAPTERS = [chapter for chapter, wanted in WANTS.items() if set(wanted) <= set(VARIANTS)]
 if EDITION.rehearsal:  # signals have no frames to show
     CHAPTERS = [chapter for chapter in CHAPTERS if chapter[:2] in ("03", "04", "05")]
+if EDITION.dataset != "synthetic":  # a video of one's own is no part of a data set
+    CHAPTERS = [chapter for chapter in CHAPTERS if chapter[:2] != "07"]
 TABLES = ["table1_spotting_f1", "table2_recognition", "table3_analysis", "table4_result_synergy",
           "table5_ablation", "table5_differences"]
 DRAWN = ["fig1_state_transition", "fig2_window_against_video", "fig3_architecture", "fig4_result_synergy",
@@ -84,6 +87,9 @@ def parameters(subjects, run=None):
     return " ".join(f"-p {name} '{value}'" for name, value in values.items())
 
 
+# trained on all subjects, for videos of one's own
+MODEL = [trained.path_of(run_of(trained.DEMONSTRATION))] if "07_your_own_video" in CHAPTERS else []
+
 NOTEBOOK = f"{sys.executable} -m metst_lib.notebook"
 METST = f"{sys.executable} -m metst_lib.cli"
 OPTIONS = f"--root '{ROOT}'" + (f" --preset {PRESET}" if PRESET else "")
@@ -99,6 +105,7 @@ rule all:
     input:
         RUNS / "index.html",
         EVERY_FOLD,  # named here, or a fold that is lost would not be missed as long as the page is there
+        MODEL,
 
 
 rule folds:
@@ -151,7 +158,19 @@ for run in EVERY_RUN:
                 f"{NOTEBOOK} notebooks/{{params.notebook}}.ipynb {{log:q}} {{params.values}}"
 
 
-NEEDS = {"01_data_exploration": SOURCE, "02_flow_extraction": flows_of(run_of("me-tst-plus"))}
+rule model:
+    input:
+        flows_of(run_of(trained.DEMONSTRATION)),
+    output:
+        MODEL,
+    params:
+        settings=run_of(trained.DEMONSTRATION).to_dict(),
+    shell:
+        f"{METST} train {DATASET} {trained.DEMONSTRATION} {OPTIONS}"
+
+
+NEEDS = {"01_data_exploration": SOURCE, "02_flow_extraction": flows_of(run_of("me-tst-plus")),
+         "07_your_own_video": MODEL}
 DRAWS = {"06_visualization": [FIGURES / f"{name}.{kind}" for name in DRAWN for kind in ("png", "pdf")]}
 
 for chapter in CHAPTERS:

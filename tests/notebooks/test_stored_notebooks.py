@@ -22,8 +22,11 @@ CHAPTERS = [
     "04_me_tst_plus",
     "05_synergy_ablations",
     "06_visualization",
+    "07_your_own_video",
 ]
 PARAMETERS = {"dataset": str, "variant": str, "subject": str, "seed": int, "preset": str, "root": str}
+OWN = {"07_your_own_video": {"video": str, "model": str, "landmarks": str}}
+"""Parameters that only one chapter has."""
 CHECKED = "# NBVAL_CHECK_OUTPUT"
 MACHINE_PATH = re.compile(r"(?<![\w.:/])(/(home|root|tmp|work|usr|opt|var|mnt|private|Users)\b|[A-Z]:\\)")
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -59,7 +62,7 @@ def parameters_cell(path: Path) -> NotebookNode:
     return cell
 
 
-def test_the_six_chapters_are_there():
+def test_the_chapters_are_there():
     assert [path.stem for path in NOTEBOOKS] == CHAPTERS
 
 
@@ -90,13 +93,14 @@ def test_it_is_a_valid_notebook_for_the_kernel_that_everyone_has(path):
 
 
 @every_notebook
-def test_it_declares_the_six_parameters_with_their_types_and_a_comment_each(path):
+def test_it_declares_the_parameters_with_their_types_and_a_comment_each(path):
+    parameters = PARAMETERS | OWN.get(path.stem, {})
     source = parameters_cell(path).source
     declared = [node for node in ast.parse(source).body if isinstance(node, ast.AnnAssign)]
     assert {node.target.id: node.annotation.id for node in declared} == {
-        name: kind.__name__ for name, kind in PARAMETERS.items()
+        name: kind.__name__ for name, kind in parameters.items()
     }
-    assert [type(value) for value in notebook.parameters_of(path).values()] == list(PARAMETERS.values())
+    assert [type(value) for value in notebook.parameters_of(path).values()] == list(parameters.values())
     assert all("  # " in line for line in source.splitlines())
 
 
