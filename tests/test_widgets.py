@@ -285,7 +285,8 @@ def test_an_executed_notebook_stores_the_figure_and_no_widget(tiny_root, tmp_pat
     experiment.run_folds(config, ["spNO.2"], progress=False)
     source = (
         "from metst_lib import experiment, widgets\n"
-        f"widgets.explore(experiment.configure(variant='flow-magnitude', root={str(tiny_root)!r}))"
+        f"config = experiment.configure(variant='flow-magnitude', root={str(tiny_root)!r})\n"
+        "widgets.explore(config, 'spNO.2')"
     )
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     nbclient.NotebookClient(book, kernel_name="python3", timeout=120).execute()

@@ -121,9 +121,9 @@ def _address(server: subprocess.Popen, runtime: Path, log: Path, seconds: float 
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """Chromium, without a window."""
+    """Chromium, without a window. Ended with each file: its event loop would stand in the way of others."""
     with sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=chromium, args=list(CHROMIUM))
         try:
