@@ -183,6 +183,7 @@ def faces_of(config: Config, video: Video) -> Callable[[int], Face]:
         return lambda frame: Face()
     regions = rois.roi_set(config.what.roi_set)
 
+    @functools.lru_cache(maxsize=64)  # a frame is asked for twice: for the picture and for its text
     def face(frame: int) -> Face:
         try:
             rect = face_crop(marks[frame])
@@ -288,10 +289,13 @@ class Explorer:
     @property
     def text(self) -> str:
         """The text alternative of the picture, in its present state."""
-        face = "the face" if self.run.config.synthetic else "the face's landmarks on a blank canvas"
         subject, name = self.state.video
+        seen = self._scene(self.state.video).face(self.state.frame)
+        face = "no frame to show" if seen.landmarks is None else "landmarks on a blank canvas"
+        face = "the face" if seen.image is not None else face
+        regions = " with the regions" if seen.layout is not None else ""
         return (
-            f"Video {name} of {subject}, {_origin(self.run.config)}: {face} with the regions, score with "
+            f"Video {name} of {subject}, {_origin(self.run.config)}: {face}{regions}, score with "
             f"threshold, class probabilities, and intervals. {story(self.view)} "
             f"{at_frame(self.view, self.video, self.state.frame)}"
         )

@@ -212,8 +212,9 @@ def test_a_face_is_shown_of_the_synthetic_set_alone(tiny_root):
     assert licensed.layout == shown.layout
 
 
-def test_without_frames_there_is_nothing_to_show(run, videos):
+def test_without_frames_there_is_nothing_to_show_and_the_text_says_so(run, videos, explorer):
     assert widgets.faces_of(run.config, videos[0])(3) == Face()
+    assert explorer.text.startswith("Video a of s1, synthetic data: no frame to show, score with threshold,")
 
 
 # --- controls -------------------------------------------------------------------------------------------
