@@ -6,7 +6,7 @@ SEEDS ?= 1
 SHOWN = flow-magnitude,me-tst,me-tst-plus,me-tst-plus-no-result-synergy
 SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --rerun-incomplete --quiet rules host reason
 
-.PHONY: demo reproduce test lab notebooks bench lock
+.PHONY: demo reproduce test lab notebooks student bench lock
 
 demo: .venv/ready  # the whole compendium on the synthetic set: tables, figures, executed notebooks
 	$(SNAKEMAKE) --config seeds=$(SEEDS)
@@ -33,6 +33,10 @@ lab: .venv/ready  # JupyterLab on the notebooks
 notebooks: .venv/ready  # execute the notebooks in place, for storing
 	$(SNAKEMAKE) folds
 	.venv/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=-1 notebooks/0*.ipynb
+
+student: .venv/ready  # copies of the notebooks without solutions, each exercise tried
+	$(SNAKEMAKE) --config variants=$(SHOWN) -- folds
+	.venv/bin/metst student
 
 lock:  # resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --extra dev --custom-compile-command "make lock" --quiet -o requirements.lock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import time
 from pathlib import Path
 from typing import Any
 
@@ -329,6 +330,42 @@ def trace(file: Path, folds: bool) -> None:
     for name in found.changed:
         click.echo(f"{name} has been changed since: what is said above is about another file", err=True)
     raise SystemExit(int(bool(found.changed)))
+
+
+@main.command()
+@click.argument("notebooks", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the copies.  [default: notebooks/student]"
+)
+@click.option(
+    "--check/--no-check", default=True, help="Try stubs and solutions, and write only if all is well."
+)
+@click.option("--jobs", default=2, type=click.IntRange(1), help="Notebooks that run at once.")
+def student(notebooks: tuple[Path, ...], out: Path | None, check: bool, jobs: int) -> None:
+    """Make student copies of NOTEBOOKS (default: all): solutions cut out, each exercise tried.
+
+    Without an answer each check must fail, with the solution it must pass, and all other cells must pass;
+    else nothing is written and the exit status is 1.
+    """
+    from metst_lib import student as copies
+
+    paths = list(notebooks) or sorted(copies.FOLDER.glob("[0-9]*.ipynb"))
+    out = out or copies.FOLDER / "student"
+    copies.refuse(paths, out)
+    if check:
+        began = time.monotonic()
+        outcomes = copies.check(paths, jobs)
+        rows = pd.DataFrame(outcomes).drop(columns="ok").rename(columns=lambda name: name.replace("_", " "))
+        click.echo(tabulate(rows, headers="keys", tablefmt="simple", showindex=False))
+        bad = sum(not outcome.ok for outcome in outcomes)
+        tried = len(outcomes) - len(paths)
+        click.echo(f"{tried} exercises of {len(paths)} notebooks tried in {time.monotonic() - began:.0f} s")
+        if bad:
+            raise click.ClickException(
+                f"{bad} of these lines are not as they should be: no copies are written"
+            )
+    written = copies.write(paths, out)
+    click.echo(f"{len(written)} student copies: {out}")
 
 
 @main.command()

@@ -18,12 +18,17 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from metst_lib._files import write_text
+
+QUIET = ["--log-level=50"]
+"""Given to a kernel, or it says so when it is shut down."""
 
 
 def parameters_of(path: str | Path) -> dict[str, Any]:
@@ -72,6 +77,17 @@ def _as(kind: type, name: str, text: str) -> Any:
         raise ValueError(f"parameter {name!r} is of type {kind.__name__}, not {text!r}") from None
 
 
+@contextmanager
+def own_kernel() -> Iterator[dict[str, Any]]:
+    """What papermill or nbclient is given for a kernel over IPC, in a temporary folder of its own."""
+    folder = tempfile.mkdtemp(prefix="metst")
+    try:
+        # Windows has no IPC sockets for ZeroMQ; there the default TCP ports have to do.
+        yield {} if sys.platform == "win32" else {"kernel_manager_class": _ipc_manager(folder)}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _ipc_manager(folder: str) -> type:
     """A kernel manager whose sockets lie in `folder` (short: socket paths end at about 100 characters)."""
     from jupyter_client.manager import AsyncKernelManager
@@ -98,21 +114,16 @@ def run(path: str | Path, out: str | Path, parameters: dict[str, str], progress:
     values = convert(path, parameters)
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    folder = tempfile.mkdtemp(prefix="metst")
-    # Windows has no IPC sockets for ZeroMQ; there the default TCP ports have to do.
-    transport = {} if sys.platform == "win32" else {"kernel_manager_class": _ipc_manager(folder)}
-    try:
+    with own_kernel() as kernel:
         execute_notebook(
             str(path),
             str(out),
             values,
             kernel_name="python3",
             progress_bar=sys.stderr.isatty() if progress is None else progress,
-            extra_arguments=["--log-level=50"],  # or a kernel says so when it is shut down
-            **transport,
+            extra_arguments=QUIET,
+            **kernel,
         )
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return out
 
 
