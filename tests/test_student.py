@@ -121,7 +121,7 @@ def test_trying_out_tells_good_exercises_from_bad_ones():
     assert not found["3 · Wrong solution"].ok
     assert found["4 · A name to define"].ok
     assert found["5 · Check broken"].without_answer.startswith("FAILS: FileNotFoundError")
-    assert found["all other cells"].without_answer == "FAILS: cell-15: ZeroDivisionError: division by zero"
+    assert found["all other cells"].without_answer == "FAILS: cell-16: ZeroDivisionError: division by zero"
     assert not found["all other cells"].ok
 
 
