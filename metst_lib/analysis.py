@@ -10,6 +10,7 @@ the peak threshold.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,6 +66,21 @@ def rescore(
                 synergy,
             )
     return metrics.evaluate(predicted, run.truth, scorer)
+
+
+def chosen_on_others(settings: Mapping[Any, metrics.Scores]) -> dict[str, Any]:
+    """For each subject, the setting with the best spotting F1 on all *other* subjects.
+
+    settings: the scores of one run with each setting (`rescore`). Of equally good settings the first; with
+    one subject alone there are no others to choose on, and it gets the first.
+    """
+
+    def f1(scores: metrics.Scores, out: str) -> float:
+        counts = [subject.spotting for name, subject in scores.by_subject.items() if name != out]
+        return metrics.Counts(*(sum(getattr(c, part) for c in counts) for part in ("tp", "fp", "fn"))).f1
+
+    people = next(iter(settings.values())).by_subject
+    return {out: max(settings, key=lambda setting: f1(settings[setting], out)) for out in people}
 
 
 def finished_seeds(config: experiment.Config, variants: Sequence[str]) -> list[int]:

@@ -204,3 +204,18 @@ def test_heads_are_known_where_they_were_rendered(tiny_root):
     heads = analysis.true_heads(config, videos)
     assert {key: head.shape for key, head in heads.items()} == {v.key: (v.n_frames, 2) for v in videos}
     assert analysis.true_heads(experiment.configure("casme3", root=tiny_root), videos) == {}
+
+
+def test_a_setting_for_a_subject_is_chosen_on_the_others():
+    """High suits a and b, low suits c so well that it wins wherever c has a say."""
+
+    def scores(**counts):
+        empty = ((0,) * 5,) * 4
+        parts = {name: metrics.SubjectScores(metrics.Counts(*c), empty) for name, c in counts.items()}
+        return metrics.Scores("strict", parts)
+
+    high = scores(a=(3, 0, 1), b=(3, 0, 1), c=(0, 5, 9))
+    low = scores(a=(2, 1, 2), b=(2, 1, 2), c=(9, 0, 0))
+    assert analysis.chosen_on_others({0.7: high, 0.3: low}) == {"a": 0.3, "b": 0.3, "c": 0.7}
+    assert analysis.chosen_on_others({0.5: high, 0.6: high}) == dict.fromkeys("abc", 0.5)
+    assert analysis.chosen_on_others({0.5: scores(a=(1, 0, 0)), 0.6: scores(a=(2, 0, 0))}) == {"a": 0.5}
