@@ -4,9 +4,15 @@ CORES ?= all
 SEEDS ?= 1
 # What the stored notebooks cannot do without
 SHOWN = flow-magnitude,me-tst,me-tst-plus,me-tst-plus-no-result-synergy
-SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --rerun-incomplete --quiet rules host reason
+RUN = .venv/bin/snakemake --rerun-incomplete --quiet rules host reason
+SNAKEMAKE = $(RUN) --cores $(CORES)
+# Where `reproduce` runs: here, JOBS folds at once, or by PROFILE=profiles/slurm on a cluster, JOBS jobs in its queue
+JOBS ?= $(CORES)
+PROFILE ?=
+RESOURCES ?=
+WHERE = $(if $(PROFILE),--profile $(PROFILE) $(if $(filter all,$(JOBS)),,--jobs $(JOBS)),--cores $(JOBS)) $(if $(RESOURCES),--resources $(RESOURCES))
 
-.PHONY: demo reproduce test lab notebooks student bench lock
+.PHONY: book demo reproduce test lab notebooks student book bench lock
 
 demo: .venv/ready  # the whole compendium on the synthetic set: tables, figures, executed notebooks
 	$(SNAKEMAKE) --config seeds=$(SEEDS)
@@ -14,10 +20,10 @@ demo: .venv/ready  # the whole compendium on the synthetic set: tables, figures,
 	@echo "Tables and figures:  figures/synthetic/"
 	@echo "Page to open:        data/runs/synthetic/index.html"
 
-reproduce: .venv/ready  # the same on a data set under data/: make reproduce DATASET=casme3 SEEDS=3
+reproduce: .venv/ready  # the same on a data set under data/: make reproduce DATASET=casme3 SEEDS=3 JOBS=4
 	-.venv/bin/metst data check $(DATASET)
 	.venv/bin/metst cost $(DATASET) --seeds $(SEEDS)
-	$(SNAKEMAKE) --keep-going --config dataset=$(DATASET) seeds=$(SEEDS) || \
+	$(RUN) $(WHERE) --keep-going --config dataset=$(DATASET) seeds=$(SEEDS) || \
 	    { .venv/bin/metst tables $(DATASET) --seeds $(SEEDS); \
 	      echo "Not everything is done: the tables name the folds that are missing. Notebooks with tracebacks: data/runs/$(DATASET)/"; exit 1; }
 	@cat figures/$(DATASET)/table3_analysis.md
@@ -26,6 +32,9 @@ test: .venv/ready  # all tests, then every notebook executed and checked
 	$(SNAKEMAKE) --config variants=$(SHOWN) -- folds
 	.venv/bin/pytest -n 2 --dist loadfile tests
 	METST_FIGURES=$(CURDIR)/.test_figures .venv/bin/pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg notebooks
+
+test-cluster: .venv/ready  # the workflow on a real SLURM, started on this machine for the occasion (Debian, as root)
+	.venv/bin/python tests/cluster/run.py
 
 lab: .venv/ready  # JupyterLab on the notebooks
 	.venv/bin/jupyter lab notebooks
@@ -38,8 +47,19 @@ student: .venv/ready  # copies of the notebooks without solutions, each exercise
 	$(SNAKEMAKE) --config variants=$(SHOWN) -- folds
 	.venv/bin/metst student
 
+book: .venv/ready  # the reading edition, a site to open without a network
+	.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -j 2 -c book -d book/_build/doctrees . book/_build/html
+	.venv/bin/python book/check.py book/_build/html
+	@echo "Page to open:        book/_build/html/index.html"
+
 lock:  # resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --extra dev --custom-compile-command "make lock" --quiet -o requirements.lock
+
+book: .venv/ready  # the reading edition: a site in book/build/html, every link on it checked
+	rm -rf book/build/html
+	.venv/bin/sphinx-build --quiet --nitpicky --fail-on-warning -d book/build/doctrees -c book . book/build/html
+	.venv/bin/python book/check.py book/build/html
+	@echo "Page to open:        book/build/html/index.html"
 
 bench: benchmarks/.venv/ready  # speed against other projects' scans and bare OpenCV; writes benchmarks/RESULTS.md
 	OMP_NUM_THREADS=1 benchmarks/.venv/bin/python benchmarks/run.py $(BENCHMARKS)

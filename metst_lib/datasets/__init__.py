@@ -77,9 +77,10 @@ def read_annotations(
     """The annotations of a set from its tables alone, and the audit of what was changed.
 
     tables, in this order (the second may be left out):
-    synthetic, casme3: cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx, CAS(ME)3_part_A_v2.xls
-    sammlv: SAMM_LongVideos_V3_Release.xlsx (V1, V2 as well), SAMM_Micro_FACS_Codes_v2.xlsx
-    casme2sq: CAS(ME)^2code_final.xlsx
+
+    - synthetic, casme3: cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx, CAS(ME)3_part_A_v2.xls
+    - sammlv: SAMM_LongVideos_V3_Release.xlsx (V1, V2 as well), SAMM_Micro_FACS_Codes_v2.xlsx
+    - casme2sq: CAS(ME)^2code_final.xlsx
 
     Returns a table with `COLUMNS`, onset, apex and offset inclusive in the owners' own frame numbers (`load`
     turns them into indices), and the audit (table, row as Excel shows it, action, reason, subject, video).
