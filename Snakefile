@@ -11,10 +11,11 @@
 # that the notebook with the traceback stays. A job fits `folds_per_job` folds of one variant and seed; when
 # it runs again it skips those that are finished, which is why its outputs are marked as updated in place.
 
+import shutil
 import sys
 from pathlib import Path
 
-from metst_lib import _files, experiment, synthetic, trained
+from metst_lib import _files, devices, experiment, synthetic, trained
 
 # Snakemake's lock outlives a run that was killed. Ours does not: who gets it knows that nothing runs here, and
 # that the lock which may lie there is a dead run's.
@@ -22,6 +23,13 @@ if workflow.is_main_process and not {"-n", "--dry-run", "--dryrun"} & set(sys.ar
     ALONE = _files.hold(".snakemake/running")
     for dead in Path(".snakemake/locks").glob("*.lock") if ALONE else ():
         dead.unlink()
+
+# A cluster that is not here: said before anything starts, not by every job
+ASKED = dict(zip(sys.argv, sys.argv[1:]))
+PROFILE = Path(ASKED.get("--profile", "-")) / "config.yaml"
+SLURM = ASKED.get("--executor") == "slurm" or (PROFILE.is_file() and "\nexecutor: slurm\n" in PROFILE.read_text())
+if SLURM and not shutil.which("sbatch"):
+    sys.exit("The profile wants SLURM, and this machine has none (no sbatch). Start it on the cluster's login node.")
 
 DATASET = config.get("dataset", "synthetic")
 PRESET = config.get("preset", "")
@@ -90,6 +98,20 @@ def parameters(subjects, run=None):
 # trained on all subjects, for videos of one's own
 MODEL = [trained.path_of(run_of(trained.DEMONSTRATION))] if "07_your_own_video" in CHAPTERS else []
 
+# What a job takes: MB, minutes, and one of the cards that are here, if any (a profile may ask for one elsewhere).
+# A full-size fold of CAS(ME)³ peaked at 5 GB, one of the demonstration at 0.75 GB.
+SMALL = EDITION.dataset == "synthetic"
+MEMORY, MINUTES = (2000, 120) if SMALL else (8000, 1440)
+CARD = {"gpu": 1} if devices.seen() else {}
+CORES = workflow.resource_settings.cores or 8  # of a step that takes all; a cluster has no "all"
+
+
+def doubled(amount):
+    """An amount, twice as much when the job is tried again."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+ON_CARD = f"{sys.executable} -m metst_lib.devices"  # pins what follows to a free card
 NOTEBOOK = f"{sys.executable} -m metst_lib.notebook"
 METST = f"{sys.executable} -m metst_lib.cli"
 OPTIONS = f"--root '{ROOT}'" + (f" --preset {PRESET}" if PRESET else "")
@@ -116,7 +138,11 @@ rule folds:
 rule render:
     output:
         RENDERED,
-    threads: workflow.cores
+    threads: CORES
+    resources:
+        mem_mb=doubled(4000),
+        runtime=doubled(240),
+        gpu=0,
     shell:
         f"{METST} data synth --root '{ROOT}' --jobs {{threads}}"
 
@@ -128,7 +154,11 @@ rule flow:
         [update(path) for path in FLOWS.values()],  # a set that is there is kept when another is wanted
     params:
         variants=" ".join(f"--variant {variant}" for variant in FLOWS),
-    threads: workflow.cores
+    threads: CORES
+    resources:
+        mem_mb=doubled(4000),
+        runtime=doubled(240),
+        gpu=0,
     priority: 10  # before any fold: it wants all cores, and would keep one idle until the others are free
     shell:
         f"{METST} flow {DATASET} {{params.variants}} {OPTIONS} --jobs {{threads}}"
@@ -154,8 +184,12 @@ for run in EVERY_RUN:
                 notebook=chapter_of(run),
                 values=parameters(",".join(subjects), run),
                 settings=run.to_dict(),  # a changed setting runs this variant again and no other
+            resources:
+                mem_mb=doubled(MEMORY),
+                runtime=doubled(MINUTES),
+                **CARD,
             shell:
-                f"{NOTEBOOK} notebooks/{{params.notebook}}.ipynb {{log:q}} {{params.values}}"
+                f"{ON_CARD} {NOTEBOOK} notebooks/{{params.notebook}}.ipynb {{log:q}} {{params.values}}"
 
 
 rule model:
@@ -165,8 +199,12 @@ rule model:
         MODEL,
     params:
         settings=run_of(trained.DEMONSTRATION).to_dict(),
+    resources:
+        mem_mb=doubled(MEMORY),
+        runtime=doubled(MINUTES),
+        **CARD,
     shell:
-        f"{METST} train {DATASET} {trained.DEMONSTRATION} {OPTIONS}"
+        f"{ON_CARD} {METST} train {DATASET} {trained.DEMONSTRATION} {OPTIONS}"
 
 
 NEEDS = {"01_data_exploration": SOURCE, "02_flow_extraction": flows_of(run_of("me-tst-plus")),
@@ -189,6 +227,10 @@ for chapter in CHAPTERS:
         params:
             notebook=chapter,
             values=parameters(FOLDS[0]),
+        resources:
+            mem_mb=doubled(8000),
+            runtime=doubled(120),
+            gpu=0,
         shell:
             f"{NOTEBOOK} notebooks/{{params.notebook}}.ipynb {{log:q}} {{params.values}} --html {{output.page:q}}"
 
@@ -198,6 +240,10 @@ rule tables:
         EVERY_FOLD,
     output:
         [FIGURES / f"{name}.{kind}" for name in TABLES for kind in ("md", "csv", "tex")],
+    resources:
+        mem_mb=doubled(4000),
+        runtime=doubled(60),
+        gpu=0,
     shell:
         f"{METST} tables {DATASET} {OPTIONS} --seeds {len(SEEDS)}"
 
@@ -209,5 +255,9 @@ rule index:
         pages=[RUNS / "notebooks" / f"{chapter}.html" for chapter in CHAPTERS],
     output:
         RUNS / "index.html",
+    resources:
+        mem_mb=doubled(4000),
+        runtime=doubled(60),
+        gpu=0,
     shell:
         f"{METST} index {DATASET} {{input.pages:q}} {OPTIONS}"
