@@ -12,7 +12,7 @@ PROFILE ?=
 RESOURCES ?=
 WHERE = $(if $(PROFILE),--profile $(PROFILE) $(if $(filter all,$(JOBS)),,--jobs $(JOBS)),--cores $(JOBS)) $(if $(RESOURCES),--resources $(RESOURCES))
 
-.PHONY: book demo reproduce test lab notebooks student book bench lock
+.PHONY: demo reproduce test lab notebooks student book bench lock
 
 demo: .venv/ready  # the whole compendium on the synthetic set: tables, figures, executed notebooks
 	$(SNAKEMAKE) --config seeds=$(SEEDS)
@@ -46,11 +46,6 @@ notebooks: .venv/ready  # execute the notebooks in place, for storing
 student: .venv/ready  # copies of the notebooks without solutions, each exercise tried
 	$(SNAKEMAKE) --config variants=$(SHOWN) -- folds
 	.venv/bin/metst student
-
-book: .venv/ready  # the reading edition, a site to open without a network
-	.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -j 2 -c book -d book/_build/doctrees . book/_build/html
-	.venv/bin/python book/check.py book/_build/html
-	@echo "Page to open:        book/_build/html/index.html"
 
 lock:  # resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --extra dev --custom-compile-command "make lock" --quiet -o requirements.lock

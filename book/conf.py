@@ -1,4 +1,4 @@
-"""Sphinx's settings for the reading edition: `make book` turns the checkout into a site in book/_build/html.
+"""Sphinx's settings for the reading edition: `make book` turns the checkout into a site in book/build/html.
 
 The checkout itself is the source folder, so that every link works here as it does on GitHub. Nothing is
 executed: notebooks are shown with the outputs they are stored with. Nothing is fetched, neither by the build
