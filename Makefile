@@ -10,7 +10,8 @@ SNAKEMAKE = $(RUN) --cores $(CORES)
 JOBS ?= $(CORES)
 PROFILE ?=
 RESOURCES ?=
-WHERE = $(if $(PROFILE),--profile $(PROFILE) $(if $(filter all,$(JOBS)),,--jobs $(JOBS)),--cores $(JOBS)) $(if $(RESOURCES),--resources $(RESOURCES))
+FOLDS_AT_ONCE = $(if $(filter all,$(JOBS)),,--jobs $(JOBS))
+WHERE = $(if $(PROFILE),--profile $(PROFILE) $(FOLDS_AT_ONCE),--cores $(JOBS)) $(if $(RESOURCES),--resources $(RESOURCES))
 
 .PHONY: demo reproduce test lab notebooks student book bench lock
 
@@ -22,11 +23,14 @@ demo: .venv/ready  # the whole compendium on the synthetic set: tables, figures,
 
 reproduce: .venv/ready  # the same on a data set under data/: make reproduce DATASET=casme3 SEEDS=3 JOBS=4
 	-.venv/bin/metst data check $(DATASET)
-	.venv/bin/metst cost $(DATASET) --seeds $(SEEDS)
+	.venv/bin/metst plan $(DATASET) --seeds $(SEEDS) $(FOLDS_AT_ONCE)
 	$(RUN) $(WHERE) --keep-going --config dataset=$(DATASET) seeds=$(SEEDS) || \
 	    { .venv/bin/metst tables $(DATASET) --seeds $(SEEDS); \
 	      echo "Not everything is done: the tables name the folds that are missing. Notebooks with tracebacks: data/runs/$(DATASET)/"; exit 1; }
 	@cat figures/$(DATASET)/table3_analysis.md
+
+plan: .venv/ready  # what of it is there, what is missing, and the hours that are left: make plan DATASET=casme3
+	.venv/bin/metst plan $(DATASET) --seeds $(SEEDS) $(FOLDS_AT_ONCE)
 
 test: .venv/ready  # all tests, then every notebook executed and checked
 	$(SNAKEMAKE) --config variants=$(SHOWN) -- folds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -293,6 +294,21 @@ def cost(dataset: str, seeds: int, jobs: int, **options: str) -> None:
     table = estimate.estimate(dataset, **options)
     _print(table)
     click.echo(estimate.in_words(table, seeds, jobs))
+
+
+@main.command()
+@click.argument("dataset")
+@click.option("--seeds", default=1, type=click.IntRange(1), help="Seeds 0 … n − 1.")
+@click.option("--jobs", type=click.IntRange(1), help="Folds that run at once.  [default: one a processor]")
+@_experiment_options
+def plan(dataset: str, seeds: int, jobs: int | None, **options: str) -> None:
+    """List what is there of a reproduction of DATASET, what is missing, and the hours that are left."""
+    from metst_lib import plan as planner
+
+    found = planner.make(dataset, range(seeds), **options)
+    for heading, table in (("Flow, in videos", found.flow), ("Folds", found.folds)):
+        click.echo(f"{heading}\n{tabulate(table, headers='keys', showindex=False, floatfmt='.2f')}\n")
+    click.echo(found.in_words(jobs or os.cpu_count() or 1))
 
 
 @main.command()

@@ -59,6 +59,7 @@ __all__ = [
     "build",
     "chosen",
     "configure",
+    "finished",
     "fit",
     "flow_path",
     "flow_report",
@@ -180,6 +181,26 @@ def run_folds(config: Config, subjects: Iterable[str], progress: bool = True) ->
             iter(failed.values())
         )
     return done
+
+
+def finished(config: Config) -> list[str]:
+    """The folds that `run_fold` would skip: made with these settings, from the flow that is there now."""
+    try:
+        fitted = _fit_identity(config)
+    except FileNotFoundError:  # no flow yet
+        return []
+    return [
+        subject for subject in folds(config) if _is_finished(fold_folder(config, subject), fitted, config)
+    ]
+
+
+def _is_finished(folder: Path, fit_identity: str, config: Config) -> bool:
+    try:
+        scored = read_json(folder / "metrics.json")
+    except (OSError, ValueError):
+        return False
+    same = scored.get("identity") == digest(fit_identity, config.to_dict())
+    return same and _is_whole(folder, scored) and _stored_identity(folder) == fit_identity
 
 
 def score_fitted(config: Config) -> list[str]:
