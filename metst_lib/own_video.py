@@ -230,6 +230,10 @@ def judge(
         threshold=threshold,
         notes=[*notes, *face.notes],
     )
+    if replaced := values.settings.get("replaced"):
+        analysis.notes.append(
+            f"{replaced} frames are missing or do not open: the nearest one serves for each."
+        )
     if analysis.unseen:
         times = ", ".join(f"{start:.1f}–{end:.1f} s" for start, end in analysis.unseen)
         analysis.notes.append(
@@ -415,10 +419,11 @@ def extract(
 ) -> flow.RoiFlow:
     """The flow that the model reads; windows whose first frame shows no face are flagged.
 
+    settings["replaced"] counts the frames that are missing or do not open: the nearest one serves for each.
     Where frames were taken at other times than wanted, flow is read off between them, along straight lines:
     a frame that comes twice would make a step of what is a slope.
     """
-    video = resampled.video
+    video, images = resampled.video, frames.open(resampled.video)
     bar = tqdm(desc=f"{video.name}: flow", unit="window", disable=None if progress else True)
 
     def tick(done: int, total: int) -> None:
@@ -427,7 +432,7 @@ def extract(
 
     with bar:
         values = flow.extract(
-            frames.open(video),
+            images,
             _Along(face, marks),
             about.roi_set,
             about.window,
@@ -438,7 +443,10 @@ def extract(
             name=video.name,
         )
     return dataclasses.replace(
-        values, values=_retimed(values, resampled), flags=~face.seen(video.n_frames)[values.starts]
+        values,
+        values=_retimed(values, resampled),
+        flags=~face.seen(video.n_frames)[values.starts],
+        settings={**values.settings, "replaced": len(images.replaced)},
     )
 
 

@@ -208,6 +208,19 @@ def test_too_few_frames_and_a_file_that_ends_early_are_told(model, clip):
     ]
 
 
+def test_frames_that_are_missing_in_a_folder_are_told(videos, model, marks, tmp_path):
+    source = videos[0].source
+    for i in range(45):
+        if i not in (7, 8, 31):
+            (tmp_path / source.path(i).name).write_bytes(source.path(i).read_bytes())
+    found = own_video.analyze(tmp_path, model, marks)
+    assert found.notes == [
+        "The folder's frame rate is taken to be the model's, 30 per second; --fps gives it.",
+        "3 frames are missing or do not open: the nearest one serves for each.",
+    ]
+    assert len(found.score) == 45
+
+
 def test_of_several_faces_the_largest_is_taken_and_another_may_be_chosen(images, marks, tmp_path):
     small = [np.pad(image[::2, ::2], ((120, 120), (0, 0))) for image in images[:40]]
     both = [np.hstack([a, b]) for a, b in zip(small, images[:40], strict=True)]
