@@ -30,14 +30,14 @@ FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 COMPARED = "# NBVAL_CHECK_OUTPUT\n"
 """Tells our own tests to compare a cell's output; nothing to a student."""
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
-STUB = ("# YOUR CODE HERE", 'raise NotImplementedError("your answer here")')
-UNANSWERED = ("NotImplementedError", "NameError")
-"""How a check ends where there is no answer: the stub says so, or the name it should define is missing."""
+STUB = ("# Your answer here", "...")
+"""An empty body that runs, so that a check has to find out for itself that the answer is missing."""
 README = """\
 # Your copies
 
-Run a notebook from top to bottom. Where it says `# YOUR CODE HERE`, replace the two lines by your answer; the
-cell below checks it and shows what you should see. Before you hand in: *Restart Kernel and Run All Cells*.
+Run a notebook from top to bottom. Where it says `# Your answer here`, put your answer in place of the dots;
+the cell below checks it and shows what you should see. Until then that cell ends in an error, often one about
+`None`: that is as it should be. Before you hand in: *Restart Kernel and Run All Cells*.
 
 Work on a copy of this folder: whoever runs `make student` again overwrites these files.
 """
@@ -158,9 +158,9 @@ def try_out(book: NotebookNode, name: str, stepped: Callable[..., None] = lambda
     found, own = [], set()
     for task in tasks:
         own |= {task.answer, task.check}
-        kind, error = unsolved[task.check].split(":")[0], solved[task.answer] or solved[task.check]
-        fails = kind in UNANSWERED and unsolved[task.answer].split(":")[0] in ("", UNANSWERED[0])
-        without = "fails" if fails else _loud(unsolved[task.check]) if kind else "PASSES"
+        stub, error = unsolved[task.answer], solved[task.answer] or solved[task.check]
+        fails = bool(unsolved[task.check]) and not stub
+        without = "fails" if fails else f"STUB BREAKS: {stub}" if stub else "PASSES"
         found.append(Outcome(name, task.title, without, _loud(error) or "passes", fails and not error))
     ids = [str(cell.get("id", i)) for i, cell in enumerate(book.cells)]
     first_wrong = [

@@ -38,11 +38,9 @@ def complete():
 
 
 def test_a_solution_becomes_a_stub_that_is_indented_like_it():
-    assert student.cut(ANSWER) == (
-        'def iou(both, either):\n    # YOUR CODE HERE\n    raise NotImplementedError("your answer here")'
-    )
+    assert student.cut(ANSWER) == ("def iou(both, either):\n    # Your answer here\n    ...")
     twice = "a = 1\n### BEGIN SOLUTION\nb = 2\n### END SOLUTION\nc = 3\n" + ANSWER
-    assert student.cut(twice).count("YOUR CODE HERE") == 2
+    assert student.cut(twice).count("Your answer here") == 2
     assert "b = 2" not in student.cut(twice) and "c = 3" in student.cut(twice)
 
 
@@ -103,13 +101,15 @@ def test_an_exercise_is_called_as_its_text_calls_it(heading):
 
 
 def test_trying_out_tells_good_exercises_from_bad_ones():
-    """One kernel: a good exercise, a check that any answer passes, a wrong solution, a cell that breaks."""
+    """One kernel: a good exercise, a check that no answer passes too, a wrong solution, cells that break."""
     made = book(
         *("x = 1", "# 1 · Good", ANSWER, CHECK),
         *("# 2 · Checks nothing", ANSWER, "assert x == 1"),
         *("# 3 · Wrong solution", ANSWER.replace("iou", "half"), "assert half(1, 3) == 0.5"),
         *("# 4 · A name to define", "### BEGIN SOLUTION\ny = 2\n### END SOLUTION", "assert y == 2"),
         *("# 5 · Check broken", ANSWER, "assert open('nowhere') or iou(1, 2)"),
+        *("# 6 · Runs only if called", ANSWER, "assert iou(1, 2) != 1"),
+        *("# 7 · Stub broken", ANSWER + "\nz = 1 + iou(1, 2)", CHECK),
         "1 / 0",
     )
     found = {o.exercise: o for o in student.try_out(made, "a")}
@@ -120,8 +120,10 @@ def test_trying_out_tells_good_exercises_from_bad_ones():
     assert found["3 · Wrong solution"].with_solution == "FAILS: AssertionError"
     assert not found["3 · Wrong solution"].ok
     assert found["4 · A name to define"].ok
-    assert found["5 · Check broken"].without_answer.startswith("FAILS: FileNotFoundError")
-    assert found["all other cells"].without_answer == "FAILS: cell-16: ZeroDivisionError: division by zero"
+    assert found["5 · Check broken"].with_solution.startswith("FAILS: FileNotFoundError")
+    assert found["6 · Runs only if called"].without_answer == "PASSES"  # None is not 1, either
+    assert found["7 · Stub broken"].without_answer.startswith("STUB BREAKS: TypeError")
+    assert found["all other cells"].without_answer == "FAILS: cell-22: ZeroDivisionError: division by zero"
     assert not found["all other cells"].ok
 
 
@@ -132,7 +134,7 @@ def test_the_command_writes_copies_that_passed(complete, tmp_path):
     assert done.exit_code == 0, done.output
     assert "1 · Half of the union" in done.output and "1 exercises of 1 notebooks tried" in done.output
     assert nbformat.read(tmp_path / "out" / "01_a.ipynb", 4).cells[2].source == student.cut(ANSWER)
-    assert "YOUR CODE HERE" in (tmp_path / "out" / "README.md").read_text()
+    assert "Your answer here" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_the_command_writes_nothing_where_a_check_is_empty(complete, tmp_path):
