@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from metst_lib import figures, notebook
+from metst_lib import figures, notebook, student
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -29,7 +29,6 @@ OWN = {"07_your_own_video": {"video": str, "model": str, "landmarks": str}}
 """Parameters that only one chapter has."""
 CHECKED = "# NBVAL_CHECK_OUTPUT"
 MACHINE_PATH = re.compile(r"(?<![\w.:/])(/(home|root|tmp|work|usr|opt|var|mnt|private|Users)\b|[A-Z]:\\)")
-BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 LINES = 25
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -179,14 +178,34 @@ def test_every_picture_has_a_text_alternative(path):
 
 
 @every_notebook
-def test_solutions_stand_between_their_two_markers(path):
-    """nbgrader cuts out what lies between them to make a student's copy."""
-    for cell in nbformat.read(path, 4).cells:
-        lines = [line.strip() for line in cell.source.splitlines()]
-        markers = [line for line in lines if line in (BEGIN, END)]
-        assert markers == [BEGIN, END] * (len(markers) // 2), cell.source
-        assert cell.cell_type == "code" or not markers
-        assert cell.source.count("SOLUTION") == len(markers), cell.source
+def test_it_opens_with_what_one_learns_and_minutes_and_what_it_reads_and_writes(path):
+    opening = nbformat.read(path, 4).cells[0].source
+    assert "**You will learn**" in opening and len(re.findall(r"(?m)^- ", opening)) >= 3
+    assert re.search(r"\*\*Time:\*\* \d+ minutes", opening)
+    assert "**Reads**" in opening and "**Writes**" in opening
+
+
+@every_notebook
+def test_it_ends_with_two_or_three_exercises_with_a_hint_and_what_to_expect(path):
+    book = nbformat.read(path, 4)
+    found = student.exercises(book, path.stem)
+    assert 2 <= len(found) <= 3
+    for number, exercise in enumerate(found, start=1):
+        assert exercise.title.startswith(f"{number} · "), exercise.title
+        texts = [cell.source for cell in book.cells[: exercise.answer] if cell.cell_type == "markdown"]
+        assert "Hint:" in texts[-1] and "Expected:" in texts[-1], exercise.title
+
+
+@every_notebook
+def test_no_line_of_a_solution_stands_elsewhere_in_the_student_copy(path):
+    book = nbformat.read(path, 4)
+    copied = "\n".join(cell.source for cell in student.copy(book, path.stem).cells)
+    there = {"".join(line.split()) for line in copied.splitlines()}
+    for exercise in student.exercises(book, path.stem):
+        source = book.cells[exercise.answer].source
+        for solution in re.findall(f"{student.BEGIN}\n(.*?)\n *{student.END}", source, re.DOTALL):
+            lines = {"".join(line.split()) for line in solution.splitlines()}
+            assert not lines & there, exercise.title
 
 
 @every_notebook
