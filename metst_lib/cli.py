@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def doctor(root: str) -> None:
     from metst_lib import doctor as examiner
 
     found = examiner.examine(root)
-    _print(found)
+    click.echo(examiner.report(found, min(shutil.get_terminal_size((100, 24)).columns, 120)))
     raise SystemExit(int((found["state"] == examiner.PROBLEM).any()))
 
 

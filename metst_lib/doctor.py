@@ -1,4 +1,4 @@
-"""What is there and what is not: Python, packages, scans, graphics card, landmarks, data sets, disk.
+"""What is there and what is not: Python, packages, scans, compiler, graphics card, landmarks, data, disk.
 
 `metst doctor` prints it; every line that is not well says what to do. Nothing here changes anything.
 """
@@ -10,6 +10,8 @@ import os
 import re
 import shutil
 import sys
+import sysconfig
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +19,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from metst_lib import datasets, experiment, faces, ssm
+from metst_lib import datasets, devices, experiment, faces, ssm, trained
+from metst_lib.synthetic import predictor
 
 PYTHON = (3, 11)
 LOCK = "requirements.lock"
+CHECKOUT = Path(__file__).parents[1]
 DISK = 3.0
 """GB that the demonstration needs, its environment included."""
 OK, NOTE, PROBLEM = "ok", "note", "PROBLEM"
@@ -40,9 +44,42 @@ class Line:
 def examine(root: str | Path = "") -> pd.DataFrame:
     """Everything that was found, one row each: what, state, found, to_do."""
     home = experiment.home(root)
-    lines = [python(), *packages(home / LOCK), *scans(), card(), *landmarks(home / "data")]
-    lines += [*sets(home / "data"), disk(home)]
+    lock = next((p for p in (home / LOCK, CHECKOUT / LOCK) if p.is_file()), home / LOCK)
+    lines = [python(), *packages(lock), *scans(), compiler(), card(), *landmarks(home / "data")]
+    lines += [*sets(home / "data"), model(home), browser(), disk(home)]
     return pd.DataFrame([vars(line) for line in lines])
+
+
+def report(found: pd.DataFrame, width: int = 100) -> str:
+    """What `examine` found, as text for a terminal of so many columns: what to do stands below an arrow.
+
+    Lines are broken between words only, so that an address stays whole.
+    """
+    names = max(map(len, found["what"])) + 2
+    indent = " " * (len(PROBLEM) + 2 + names)
+    width = max(width, len(indent) + 30)
+    shown = []
+    for row in found.itertuples():
+        head = f"{row.state:<{len(PROBLEM) + 2}}{row.what:<{names}}"
+        shown += _wrapped(row.found, head, indent, width)
+        if row.to_do:
+            shown += _wrapped(row.to_do, f"{indent}→ ", f"{indent}  ", width)
+    problems, notes = (int((found["state"] == state).sum()) for state in (PROBLEM, NOTE))
+    counts = f"{problems} problem{'s' * (problems != 1)}, {notes} note{'s' * (notes != 1)}"
+    meaning = "a problem stops something; with a note all works, only slower or with less"
+    shown += ["", *_wrapped(f"{counts}: {meaning}.", "", "", width)]
+    return "\n".join(shown)
+
+
+def _wrapped(text: str, first: str, rest: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def python() -> Line:
@@ -101,36 +138,66 @@ def scans() -> Iterator[Line]:
         if name not in reasons:
             yield Line(what, OK, f"works on {device}" + (", and is the one used" if name == chosen else ""))
         elif name == "c" and device == "cpu":
-            yield Line(what, NOTE, reasons[name], "install a C compiler, then: pip install --no-deps -e .")
+            yield Line(what, NOTE, reasons[name], "with a C compiler: pip install --no-deps -e .")
+        elif name == "mamba_ssm" and device == "cuda":
+            yield Line(what, NOTE, reasons[name], "README, “Speed, memory, graphics cards”")
         else:
-            yield Line(what, NOTE, reasons[name], "" if device == "cpu" else "README, “On a GPU”")
+            yield Line(what, NOTE, reasons[name], f"nothing to do: networks here use {chosen!r}")
+
+
+def compiler() -> Line:
+    """The C compiler, which the C scan is built with."""
+    name = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
+    if found := shutil.which(name) or shutil.which("cc"):
+        return Line("C compiler", OK, found)
+    if "c" in ssm.available_backends():
+        return Line("C compiler", OK, "none, and none is needed: the C scan is built")
+    to_do = "install one (Debian: apt-get install gcc libc6-dev; macOS: xcode-select --install)"
+    return Line("C compiler", NOTE, f"none (looked for {name}): the scan is slower without", to_do)
 
 
 def card() -> Line:
     """The graphics card."""
     if torch.cuda.is_available():
         return Line("GPU", OK, torch.cuda.get_device_name())
+    if cards := devices.seen():
+        found = f"{len(cards)} seen by the driver, none by torch {torch.__version__}"
+        return Line("GPU", NOTE, found, "install the CUDA build of torch (README, “Two commands”)")
     return Line("GPU", NOTE, "none that torch can use", "not needed; full-size networks take hours without")
 
 
 def landmarks(data: Path) -> Iterator[Line]:
     """The landmark predictors of the demonstration and of real faces."""
-    own = data / "synthetic" / "shape_predictor_68_synthetic.dat"
+    own = data / "synthetic" / predictor.NAME
     if own.is_file():
-        yield Line("landmarks, synthetic", OK, own.name)
+        yield _predictor("landmarks, synthetic", own, "metst data synth --overwrite")
     else:
         yield Line("landmarks, synthetic", NOTE, "not there yet", "metst data synth trains it")
-    named = os.environ.get("METST_LANDMARKS")
+    what, named = "landmarks, real faces", os.environ.get("METST_LANDMARKS")
     real = Path(named) if named else data / faces.PREDICTOR.name
-    if real.exists():
-        yield Line("landmarks, real faces", OK, str(real) if named else real.name)
+    packed = real.with_name(f"{real.name}.bz2")
+    if real.is_dir():
+        yield Line(what, OK, f"landmark files in {real}")
+    elif real.exists():
+        yield _predictor(what, real, "unpack dlib's 68-point file there once more (data/README.md)")
     elif named:
-        yield Line(
-            "landmarks, real faces", PROBLEM, f"METST_LANDMARKS names {named}: not there", "correct it"
-        )
+        yield Line(what, PROBLEM, f"METST_LANDMARKS names {named}: not there", "correct it")
+    elif packed.is_file():
+        yield Line(what, NOTE, f"data/{packed.name} is still packed", f"bunzip2 data/{packed.name}")
     else:
         to_do = "put dlib's 68-point file there, or name it by METST_LANDMARKS (data/README.md)"
-        yield Line("landmarks, real faces", NOTE, f"no data/{real.name}", to_do)
+        yield Line(what, NOTE, f"no data/{real.name}", to_do)
+
+
+def _predictor(what: str, path: Path, to_do: str) -> Line:
+    """A predictor's file: whether dlib can read it."""
+    if path.suffix.lower() in (".npz", ".csv"):
+        return Line(what, OK, f"known landmarks, {path.name}")
+    try:
+        faces.DlibLandmarker(path)
+    except (ValueError, OSError):
+        return Line(what, PROBLEM, f"{path.name} is no predictor of 68 landmarks, or not a whole one", to_do)
+    return Line(what, OK, path.name)
 
 
 def sets(data: Path) -> Iterator[Line]:
@@ -156,11 +223,36 @@ def sets(data: Path) -> Iterator[Line]:
         yield Line(what, OK, f"{len(loaded.subjects)} subjects, {len(loaded.videos)} videos with an ME")
 
 
+def model(home: Path) -> Line:
+    """The demonstration model, which `metst analyze` reads a video with."""
+    what = "demonstration model"
+    path = trained.path_of(experiment.configure(variant=trained.DEMONSTRATION, root=home))
+    try:
+        about = trained.load(path).about
+    except FileNotFoundError:
+        return Line(what, NOTE, "not there yet", "metst train synthetic (make demo does it too)")
+    except ValueError:
+        found = f"{path.relative_to(home)} is no model, or not a whole one"
+        return Line(what, PROBLEM, found, "train it anew: metst train synthetic")
+    return Line(what, OK, f"{path.name}: {about.title}, trained on {about.videos} synthetic videos")
+
+
+def browser() -> Line:
+    """Chromium, which some tests need and nothing else does."""
+    if found := shutil.which("chromium") or shutil.which("chromium-browser"):
+        return Line("Chromium", OK, found)
+    to_do = "needed by tests in a browser only (Debian: apt-get install chromium)"
+    return Line("Chromium", NOTE, "none: those tests are skipped", to_do)
+
+
 def disk(home: Path) -> Line:
     """Free disk where data and runs go."""
     if not home.is_dir():
         return Line("disk", PROBLEM, f"no folder {home}", "correct METST_ROOT or --root")
-    free = shutil.disk_usage(home).free / 1e9
+    place = home / "data" if (home / "data").is_dir() else home  # may be a link to another disk
+    if not os.access(place, os.W_OK):
+        return Line("disk", PROBLEM, f"no right to write in {place}", "correct its rights or --root")
+    free = shutil.disk_usage(place).free / 1e9
     found = f"{free:.0f} GB free"
     if free < DISK:
         return Line("disk", PROBLEM, found, f"the demonstration needs {DISK:g} GB: make room")

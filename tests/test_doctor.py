@@ -1,13 +1,16 @@
 """The doctor: each finding says how it stands, and what to do where it is not well."""
 
+import os
 import shutil
 import sys
 from collections import namedtuple
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from metst_lib import cli, doctor, ssm
+from metst_lib import cli, devices, doctor, experiment, faces, ssm, trained
+from metst_lib.synthetic import predictor
 
 
 def of(lines, what):
@@ -62,8 +65,84 @@ def test_landmarks_are_looked_for_where_they_are_named(tmp_path, monkeypatch):
     assert [line.state for line in doctor.landmarks(tmp_path)] == [doctor.NOTE, doctor.NOTE]
     monkeypatch.setenv("METST_LANDMARKS", str(tmp_path / "points.dat"))
     assert of(doctor.landmarks(tmp_path), "landmarks, real faces").state == doctor.PROBLEM
-    (tmp_path / "points.dat").write_text("")
+    (tmp_path / "points.dat").write_text("<html>not found</html>")
+    line = of(doctor.landmarks(tmp_path), "landmarks, real faces")
+    assert line.state == doctor.PROBLEM and "points.dat is no predictor" in line.found
+    monkeypatch.setenv("METST_LANDMARKS", str(tmp_path))
     assert of(doctor.landmarks(tmp_path), "landmarks, real faces").state == doctor.OK
+
+
+def test_a_landmark_file_that_is_still_packed_says_how_to_unpack_it(tmp_path, monkeypatch):
+    monkeypatch.delenv("METST_LANDMARKS", raising=False)
+    (tmp_path / f"{faces.PREDICTOR.name}.bz2").write_text("packed")
+    line = of(doctor.landmarks(tmp_path), "landmarks, real faces")
+    assert (line.state, line.to_do) == (doctor.NOTE, f"bunzip2 data/{faces.PREDICTOR.name}.bz2")
+
+
+def test_the_demonstrations_predictor_is_read(tiny_root, tmp_path):
+    assert of(doctor.landmarks(tiny_root / "data"), "landmarks, synthetic").state == doctor.OK
+    whole = tiny_root / "data" / "synthetic" / predictor.NAME
+    (tmp_path / "synthetic").mkdir()
+    (tmp_path / "synthetic" / predictor.NAME).write_bytes(whole.read_bytes()[:1000])
+    line = of(doctor.landmarks(tmp_path), "landmarks, synthetic")
+    assert (line.state, line.to_do) == (doctor.PROBLEM, "metst data synth --overwrite")
+
+
+def test_a_compiler_is_missed_only_where_the_c_scan_is(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(ssm, "available_backends", lambda: ["torch", "c"])
+    assert doctor.compiler().state == doctor.OK
+    monkeypatch.setattr(ssm, "available_backends", lambda: ["torch"])
+    line = doctor.compiler()
+    assert line.state == doctor.NOTE and "apt-get install gcc" in line.to_do
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setenv("CC", "clang -O1")
+    assert doctor.compiler().found == "/bin/clang"
+
+
+def test_a_card_that_torch_cannot_use_is_told_from_none(monkeypatch):
+    monkeypatch.setattr(doctor.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(devices, "seen", lambda: ["0", "1"])
+    line = doctor.card()
+    assert "2 seen by the driver, none by torch" in line.found and "CUDA build" in line.to_do
+    monkeypatch.setattr(devices, "seen", lambda: [])
+    assert doctor.card().found == "none that torch can use"
+
+
+def test_the_demonstration_model_is_absent_broken_or_described(tmp_path):
+    assert doctor.model(tmp_path).state == doctor.NOTE
+    config = experiment.configure(variant=trained.DEMONSTRATION, root=tmp_path)
+    path = trained.path_of(config)
+    path.parent.mkdir(parents=True)
+    path.write_text("half a mo")
+    line = doctor.model(tmp_path)
+    assert (line.state, line.to_do) == (doctor.PROBLEM, "train it anew: metst train synthetic")
+    assert line.found == "data/models/synthetic/me-tst-plus.npz is no model, or not a whole one"
+
+
+def test_chromium_is_for_tests_only(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    line = doctor.browser()
+    assert line.state == doctor.NOTE and "tests in a browser only" in line.to_do
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/chromium")
+    assert doctor.browser().state == doctor.OK
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_report_fits_the_terminal_and_breaks_no_address(width):
+    address = "https://melabipcas.github.io/melab/en/databases.html"
+    lines = [
+        doctor.Line("Python", doctor.OK, "3.12"),
+        doctor.Line(
+            "data set casme3", doctor.NOTE, "not there", f"ask its owners ({address}), " + "and " * 40
+        ),
+        doctor.Line("disk", doctor.PROBLEM, "1 GB free", "make room"),
+    ]
+    text = doctor.report(pd.DataFrame([vars(line) for line in lines]), width)
+    assert address in text
+    assert max(len(line) for line in text.splitlines() if address not in line) <= width
+    assert text.count("→") == 2
+    assert "1 problem, 1 note:" in text
 
 
 def test_a_broken_data_set_is_a_problem_and_an_absent_one_a_note(tmp_path):
@@ -83,10 +162,16 @@ def test_free_disk_is_weighed(tmp_path, monkeypatch, free, state):
     assert doctor.disk(tmp_path).state == state
 
 
-def test_every_problem_has_something_to_do(tmp_path):
+def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert "no right to write" in doctor.disk(tmp_path).found
+    assert doctor.disk(tmp_path / "nowhere").found == f"no folder {tmp_path / 'nowhere'}"
+
+
+def test_every_line_that_is_not_well_says_what_to_do(tmp_path):
     found = doctor.examine(tmp_path)
     assert set(found["state"]) <= {doctor.OK, doctor.NOTE, doctor.PROBLEM}
-    assert (found.loc[found["state"] == doctor.PROBLEM, "to_do"] != "").all()
+    assert (found.loc[found["state"] != doctor.OK, "to_do"] != "").all()
 
 
 def test_the_command_prints_the_set_and_ends_well_where_nothing_is_wrong(tiny_root, monkeypatch):
