@@ -15,7 +15,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from metst_lib import _files, devices, experiment, synthetic, trained
+from snakemake.logging import logger
+
+from metst_lib import _files, devices, experiment, progress, synthetic, trained
 
 # Snakemake's lock outlives a run that was killed. Ours does not: who gets it knows that nothing runs here, and
 # that the lock which may lie there is a dead run's.
@@ -77,6 +79,10 @@ def metrics(run, subjects=FOLDS):
     return [experiment.fold_folder(run, subject) / "metrics.json" for subject in subjects]
 
 
+def job_name(run, number):
+    return f"{run.variant}_seed{run.seed}_job{number}"
+
+
 def chapter_of(run):
     return "04_me_tst_plus" if run.what.network == "METSTPlus" else "03_me_tst"
 
@@ -120,6 +126,12 @@ EVERY_FOLD = [path for run in EVERY_RUN for path in metrics(run)]
 READ = {path for run in EVERY_RUN for path in flows_of(run)}
 BY_REGIONS = {name: run_of(name).flow_folder / "complete.json" for name in ("me-tst", "me-tst-plus")}
 FLOWS = {name: path for name, path in BY_REGIONS.items() if path in READ}
+
+
+if workflow.is_main_process:  # one line on a terminal: folds done, running, failed, and the time left
+    progress.attach(logger, {
+        job_name(run, number): len(subjects) for run in EVERY_RUN for number, subjects in enumerate(JOBS)
+    })
 
 
 rule all:
@@ -171,7 +183,7 @@ for run in EVERY_RUN:
 
         rule:
             name:
-                f"{run.variant}_seed{run.seed}_job{number}"
+                job_name(run, number)
             input:
                 flows_of(run),
                 metrics(run.trained, subjects) if run.trained != run else [],
