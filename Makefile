@@ -13,7 +13,7 @@ RESOURCES ?=
 FOLDS_AT_ONCE = $(if $(filter all,$(JOBS)),,--jobs $(JOBS))
 WHERE = $(if $(PROFILE),--profile $(PROFILE) $(FOLDS_AT_ONCE),--cores $(JOBS)) $(if $(RESOURCES),--resources $(RESOURCES))
 
-.PHONY: demo reproduce test lab notebooks student book bench lock
+.PHONY: demo reproduce plan test test-cluster lab notebooks student book bench lock
 
 demo: .venv/ready  # the whole compendium on the synthetic set: tables, figures, executed notebooks
 	$(SNAKEMAKE) --config seeds=$(SEEDS)

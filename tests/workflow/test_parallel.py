@@ -1,6 +1,7 @@
 """Many at once: notebook runs side by side, two workflows in one folder, and papermill by hand."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -59,3 +60,21 @@ def test_papermill_by_hand_works_from_any_folder(tiny_root, tmp_path):
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert (tiny_root / "data/runs/synthetic/me-tst/seed0/spNO.2/metrics.json").is_file()
     assert "fold spNO.2, test" in (tmp_path / "out.ipynb").read_text()
+
+
+def test_a_cluster_profile_on_a_machine_without_slurm_is_refused_before_anything_starts(tmp_path):
+    for name in ("sh", "which", "git"):
+        if found := shutil.which(name):
+            (tmp_path / name).symlink_to(found)
+    command = [sys.executable, "-m", "snakemake", "--directory", str(tmp_path / "work")]
+    command += [
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--profile",
+        str(ROOT / "profiles" / "slurm"),
+        "folds",
+    ]
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "this machine has none (no sbatch)" in ended.stderr and "Traceback" not in ended.stderr
