@@ -24,13 +24,11 @@ def rows(name):
 
 
 @pytest.mark.parametrize("name", ["flow magnitude", "ME-TST", "ME-TST+"])
-def test_the_cards_scores_are_those_of_table_iii(name):
-    (row,) = [
-        row for row in rows("figures/synthetic/table3_analysis.csv") if row["Method"] == f"{name} (ours)"
-    ]
-    ours = [row[f"{score}, synthetic, ours"] for score in ("STRS", "F1 spot.", "F1 recog.")]
-    (said,) = re.findall(rf"^\| {re.escape(name)}(?:, no training)? \| (\d.*) \|$", text(CARD), flags=re.M)
-    assert said.split(" | ") == ours
+def test_the_cards_scores_are_those_of_the_readme(name):
+    # not those of figures/synthetic/: `make demo` writes them anew, with one seed
+    row = rf"^\| {re.escape(name)}(?:, no training)? \| (\d.*) \|$"
+    found = [re.findall(row, text(page), flags=re.M) for page in (CARD, CHECKOUT / "README.md")]
+    assert len(found[0]) == 1 and found[0] == found[1]
 
 
 def test_the_cards_published_counts_are_those_of_table_iv():
