@@ -37,7 +37,7 @@ PARTS = {
     "Chapters": ("notebooks/README", "notebooks/0*", "notebooks/TEACHING"),
     "Results": ("figures/README", "benchmarks/README"),
     "Data and responsible use": ("data/README", "DATA_STATEMENT", "MODEL_CARD"),
-    "Library": (f"{API}/index",),
+    "Library": (f"{API}/index", "book/README"),
 }
 """Parts of the site and their pages, as patterns; what is not there is left out."""
 BELOW = {"figures/README": ("figures/synthetic/*",), "benchmarks/README": ("benchmarks/RESULTS",)}
@@ -319,7 +319,7 @@ def finish(app: Any, failure: Exception | None) -> None:
 
 def setup(app: Any) -> None:
     """Tell Sphinx of all of it."""
-    app.add_config_value("contents", None, "")
+    app.add_config_value("contents", None, "env")  # a page more or less: read all anew
     app.add_directive("markdown", Markdown)
     app.connect("autodoc-process-docstring", as_markdown)
     app.connect("missing-reference", find_named)
