@@ -55,7 +55,7 @@ lock:  # resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --extra dev --custom-compile-command "make lock" --quiet -o requirements.lock
 
 book: .venv/ready  # the reading edition: a site in book/build/html, every link on it checked
-	rm -rf book/build/html
+	rm -rf book/build  # or a page read before would not be complained of again
 	.venv/bin/sphinx-build --quiet --nitpicky --fail-on-warning -d book/build/doctrees -c book . book/build/html
 	.venv/bin/python book/check.py book/build/html
 	@echo "Page to open:        book/build/html/index.html"
