@@ -78,12 +78,17 @@ def half_width(events: Iterable[Event], longest: int | None = 300) -> int:
 def smooth(score: np.ndarray, half_width: int) -> np.ndarray:
     """Moving average of 2·k_p frames, float64 (T,), the video's surroundings counted as zero.
 
-    The even window cannot be centred: frame t averages frames t − k_p … t + k_p − 1.
+    The even window cannot be centred: frame t averages frames t − k_p … t + k_p − 1. Scores are rounded to
+    whole steps of 2⁻⁴⁴ of the largest one (its power of two) and these are summed as integers: frames whose
+    windows hold the same scores are equal to the last digit, on every processor.
     """
     score = np.asarray(score, dtype=np.float64)
     width = 2 * _checked(half_width)
-    full = np.convolve(score, np.full(width, 1 / width))
-    return full[half_width - 1 : half_width - 1 + len(score)]
+    _, exponent = np.frexp(np.abs(score).max(initial=0))
+    step = np.ldexp(1.0, max(int(exponent), -900) - 44)  # never below the smallest float
+    whole = np.rint(np.pad(score, half_width) / step).astype(np.int64)
+    total = np.concatenate([[0], np.cumsum(whole)])
+    return (total[width:-1] - total[: -width - 1]) * (step / width)
 
 
 def threshold(score: np.ndarray, p: float = P) -> float:
@@ -95,7 +100,8 @@ def threshold(score: np.ndarray, p: float = P) -> float:
 def candidates(score: np.ndarray, emotion: np.ndarray, half_width: int, p: float = P) -> list[Candidate]:
     """Every interval that the spotting score (T,) proposes, by time, with its vote over the logits (T, 5).
 
-    Flat scores and scores without a peak give an empty list. Frames onset + 1 … offset − 2 vote (the
+    A plateau peaks in its middle, of two middle frames in the earlier one. Of peaks less than k_p frames
+    apart the highest stays, of equally high ones the earliest. Flat scores and scores without a peak give an empty list. Frames onset + 1 … offset − 2 vote (the
     authors' open interval), each for its arg-max class; of equally many votes the class seen first wins. An
     interval too short to hold such a frame (k_p = 1) is decided by its peak.
 
@@ -116,10 +122,10 @@ def candidates(score: np.ndarray, emotion: np.ndarray, half_width: int, p: float
     if len(score) == 0 or np.ptp(score) <= FLAT * np.abs(score).max():
         return []
     smoothed = smooth(score, half_width)
-    peaks, _ = find_peaks(smoothed, height=threshold(smoothed, p), distance=half_width)
+    peaks = _apart(find_peaks(smoothed, height=threshold(smoothed, p))[0], smoothed, half_width)
     five, four = emotion.argmax(axis=1), emotion[:, : len(EMOTIONS)].argmax(axis=1)
     found = []
-    for peak in peaks.tolist():
+    for peak in peaks:
         onset, offset = clip(peak - half_width, peak + half_width, len(score))
         voters = slice(onset + 1, offset - 1) if offset - 1 > onset + 1 else slice(peak, peak + 1)
         found.append(
@@ -149,6 +155,19 @@ def find_events(
         for candidate in candidates(score, emotion, half_width, p)
         if not (result_synergy and candidate.dropped)
     ]
+
+
+def _apart(peaks: np.ndarray, height: np.ndarray, least: int) -> list[int]:
+    """Peaks (frames) that lie at least so many frames apart, the highest first chosen; by time.
+
+    `find_peaks` has such a rule too (distance), but leaves it to the processor which of two equals stays.
+    """
+    free, kept = np.ones(len(height), bool), []
+    for peak in peaks[np.lexsort((peaks, -height[peaks]))].tolist():
+        if free[peak]:
+            kept.append(peak)
+            free[max(0, peak - least + 1) : peak + least] = False
+    return sorted(kept)
 
 
 def _vote(classes: np.ndarray) -> int:

@@ -1,6 +1,10 @@
 """From frame scores to events."""
 
 import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metst_lib.events import CLASSES, Event
-from metst_lib.spotting import candidates, find_events, half_width, smooth, threshold
+from metst_lib.spotting import _apart, candidates, find_events, half_width, smooth, threshold
 
 
 def bump(n_frames, *centres, height=1.0, width=3.0):
@@ -60,6 +64,64 @@ def test_smoothing_equals_numpys_same_mode_as_the_released_code_uses(score, k_p)
     np.testing.assert_allclose(
         smooth(score, k_p), np.convolve(score, np.ones(2 * k_p) / (2 * k_p), "same"), atol=1e-12
     )
+
+
+def test_equal_surroundings_give_equal_averages_to_the_last_digit():
+    rng = np.random.default_rng(0)
+    piece = rng.random(40, dtype=np.float32)
+    score = np.concatenate([rng.random(33), piece, rng.random(150), piece, rng.random(8)])
+    smoothed = smooth(score, 9)
+    assert smoothed[33 + 9 : 73 - 8].tolist() == smoothed[223 + 9 : 263 - 8].tolist()
+    assert smooth(score[::-1], 9)[::-1][:-1].tolist() == smoothed[1:].tolist()  # the window turned round
+    assert smooth([5e-324, 0.0], 1).tolist() == [0, 0] and smooth([0.0, 0.0], 1).tolist() == [0, 0]
+
+
+def test_of_peaks_too_close_together_the_highest_stays_and_of_equals_the_earliest():
+    height = np.zeros(40)
+    height[[5, 8, 12, 20, 24, 30]] = 3, 3, 3, 1, 2, 2
+    peaks = np.flatnonzero(height)
+    assert _apart(peaks, height, 4) == [5, 12, 20, 24, 30]  # 8 lies 3 from 5; 12 is 4 from 8, which is gone
+    assert _apart(peaks, height, 5) == [5, 12, 24, 30]
+    assert _apart(peaks, height, 8) == [5, 24]  # 12 lies 7 from 5; 30 lies 6 from 24, its equal
+    assert _apart(peaks, height, 1) == peaks.tolist() and _apart(peaks[:0], height, 4) == []
+    # two pairs whose plateaus are equal to the last digit: the earlier of each stays
+    score = np.tile([0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0], 5) / 3
+    assert [c.peak % 12 for c in candidates(score, logits(["others"] * 60), 2)] == [3] * 5
+
+
+_KERNELS = """
+import numpy as np
+from metst_lib.spotting import candidates, smooth
+from metst_lib import spotting
+rng = np.random.default_rng(5)
+print(spotting.__file__)
+for trial in range(300):
+    length, k_p = int(rng.integers(20, 400)), int(rng.integers(1, 20))
+    score = rng.integers(0, 4, length) / 3 if trial % 2 else rng.random(length, dtype=np.float32)
+    emotion = rng.integers(0, 3, (length, 5)).astype(np.float32)
+    print(smooth(score, k_p).tobytes().hex()[:4096], candidates(score, emotion, k_p, p=rng.random()))
+"""
+_AVX512 = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR"
+
+
+def printed_with(**environment):
+    """What the trials above print in a process of its own, whose libraries choose other kernels."""
+    environment = {**os.environ, **environment}
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _KERNELS], env=environment, text=True, capture_output=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_events_do_not_depend_on_the_processor():
+    flags = Path("/proc/cpuinfo")
+    if not flags.exists() or "avx512f" not in flags.read_text():
+        pytest.skip("this processor has no AVX-512, so there is nothing to hold Haswell's kernels against")
+    haswell, skylake = (printed_with(OPENBLAS_CORETYPE=name) for name in ("Haswell", "SkylakeX"))
+    assert haswell == skylake and haswell.count("Candidate") > 1000
+    # NumPy's own kernels: without AVX-512 it sorts and selects in another way
+    assert printed_with(NPY_DISABLE_CPU_FEATURES=_AVX512) == haswell
 
 
 def test_threshold_lies_between_mean_and_maximum():
