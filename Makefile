@@ -4,8 +4,8 @@ CORES ?= all
 SEEDS ?= 1
 # What the stored notebooks cannot do without
 SHOWN = flow-magnitude,me-tst,me-tst-plus,me-tst-plus-no-result-synergy
-RUN = .venv/bin/snakemake --rerun-incomplete --quiet rules host reason
-SNAKEMAKE = $(RUN) --cores $(CORES)
+RUN = .venv/bin/metst workflow
+WORKFLOW = $(RUN) --cores $(CORES)
 # Where `reproduce` runs: here, JOBS folds at once, or by PROFILE=profiles/slurm on a cluster, JOBS jobs in its queue
 JOBS ?= $(CORES)
 PROFILE ?=
@@ -13,13 +13,18 @@ RESOURCES ?=
 FOLDS_AT_ONCE = $(if $(filter all,$(JOBS)),,--jobs $(JOBS))
 WHERE = $(if $(PROFILE),--profile $(PROFILE) $(FOLDS_AT_ONCE),--cores $(JOBS)) $(if $(RESOURCES),--resources $(RESOURCES))
 
-.PHONY: demo reproduce plan test test-cluster lab notebooks student book bench lock
+.PHONY: demo edition reproduce plan test test-cluster lab notebooks student book bench lock
 
 demo: .venv/ready  # the whole compendium on the synthetic set: tables, figures, executed notebooks
-	$(SNAKEMAKE) --config seeds=$(SEEDS)
-	@cat figures/synthetic/table3_analysis.md
-	@echo "Tables and figures:  figures/synthetic/"
+	$(WORKFLOW) --config seeds=$(SEEDS)
+	@cat figures/demo/table3_analysis.md
+	@echo "Tables and figures:  figures/demo/ (the stored edition in figures/synthetic/ stays as it is)"
 	@echo "Page to open:        data/runs/synthetic/index.html"
+
+edition:  # the stored edition, figures/synthetic/: the demonstration with three seeds
+	$(MAKE) demo SEEDS=3
+	rm -f figures/synthetic/*
+	cp figures/demo/* figures/synthetic/
 
 reproduce: .venv/ready  # the same on a data set under data/: make reproduce DATASET=casme3 SEEDS=3 JOBS=4
 	-.venv/bin/metst data check $(DATASET)
@@ -33,7 +38,8 @@ plan: .venv/ready  # what of it is there, what is missing, and the hours that ar
 	.venv/bin/metst plan $(DATASET) --seeds $(SEEDS) $(FOLDS_AT_ONCE)
 
 test: .venv/ready  # all tests, then every notebook executed and checked
-	$(SNAKEMAKE) --config variants=$(SHOWN) -- folds
+	$(WORKFLOW) --config variants=$(SHOWN) -- folds
+	.venv/bin/lint-imports
 	.venv/bin/pytest -n 2 --dist loadfile tests
 	METST_FIGURES=$(CURDIR)/.test_figures .venv/bin/pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg notebooks
 
@@ -44,11 +50,11 @@ lab: .venv/ready  # JupyterLab on the notebooks
 	.venv/bin/jupyter lab notebooks
 
 notebooks: .venv/ready  # execute the notebooks in place, for storing
-	$(SNAKEMAKE) folds
+	$(WORKFLOW) folds
 	.venv/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=-1 notebooks/0*.ipynb
 
 student: .venv/ready  # copies of the notebooks without solutions, each exercise tried
-	$(SNAKEMAKE) --config variants=$(SHOWN) -- folds
+	$(WORKFLOW) --config variants=$(SHOWN) -- folds
 	.venv/bin/metst student
 
 lock:  # resolve requirements.lock anew (needs uv)
@@ -63,7 +69,7 @@ book: .venv/ready  # the reading edition: a site in book/build/html, every link 
 bench: benchmarks/.venv/ready  # speed against other projects' scans and bare OpenCV; writes benchmarks/RESULTS.md
 	OMP_NUM_THREADS=1 benchmarks/.venv/bin/python benchmarks/run.py $(BENCHMARKS)
 
-.venv/ready: requirements.lock pyproject.toml setup.py metst_lib/_scan.c
+.venv/ready: requirements.lock pyproject.toml setup.py metst_lib/kernels/scan.c
 	$(PYTHON) -c "import sys; sys.exit('Python 3.11 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 11) else 0"
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet -r requirements.lock

@@ -5,8 +5,8 @@ from setuptools import Extension, setup
 setup(
     ext_modules=[
         Extension(
-            "metst_lib._scan",  # no Python module: ssm.py loads the file by ctypes
-            ["metst_lib/_scan.c"],
+            "metst_lib.kernels._scan",  # no Python module: kernels/scan.py loads the file by ctypes
+            ["metst_lib/kernels/scan.c"],
             extra_compile_args=["-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"],
             optional=True,  # a failed build leaves the readable scan
         )

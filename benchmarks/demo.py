@@ -19,7 +19,7 @@ from pathlib import Path
 import _bench
 
 ROOT = _bench.HERE.parent
-SNAKEMAKE = Path(os.environ.get("METST_SNAKEMAKE", ROOT / ".venv" / "bin" / "snakemake"))
+METST = ROOT / ".venv" / "bin" / "metst"
 
 
 def measure(cores: int = 2) -> _bench.Part:
@@ -34,8 +34,8 @@ def measure(cores: int = 2) -> _bench.Part:
                 shutil.copy(ROOT / name, copy / name)
         environment = {**os.environ, "METST_ROOT": str(copy), "METST_FIGURES": str(copy / "figures")}
         began = time.perf_counter()
-        call = [SNAKEMAKE, "--cores", str(cores), "--quiet", "all", "--config", f"root={copy}"]
-        subprocess.run(list(map(str, call)), cwd=copy, env=environment, check=True, stdout=sys.stderr)
+        call = [str(METST), "workflow", "--cores", str(cores), "--config", f"root={copy}"]
+        subprocess.run(call, cwd=copy, env=environment, check=True, stdout=sys.stderr)
         minutes = (time.perf_counter() - began) / 60
         made = sum(1 for _ in copy.rglob("metrics.json"))
     table = _bench.markdown(["cores", "minutes", "folds scored"], [[cores, f"{minutes:.2f}", made]])

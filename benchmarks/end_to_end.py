@@ -22,9 +22,10 @@ import cv2
 import numpy as np
 import torch
 
-from metst_lib import flow, frames, models, spotting, training
+from metst_lib import flow, models, spotting, training
+from metst_lib.datasets import frames
+from metst_lib.datasets.landmarks import DlibLandmarker
 from metst_lib.events import Video
-from metst_lib.faces import DlibLandmarker
 from metst_lib.synthetic import predictor
 from metst_lib.synthetic.face import Film
 from metst_lib.synthetic.script import FPS, write_script
@@ -71,8 +72,7 @@ def analyse(
     before, began = _bench.memory(), time.perf_counter()
     found = flow.extract(images, landmarker, "5", WINDOW, "fast", threads=threads)
     middle = time.perf_counter()
-    score, logits = training.predict(model, found)
-    events = spotting.find_events(score, logits, half_width=15)
+    events = spotting.Rule(half_width=15).find(training.predict(model, found))
     done = time.perf_counter()
     return {
         "seconds": done - began,

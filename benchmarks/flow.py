@@ -20,8 +20,8 @@ import _bench
 import cv2
 import numpy as np
 
-from metst_lib import flow
-from metst_lib.faces import PrecomputedLandmarks
+from metst_lib import flow, rois
+from metst_lib.datasets.landmarks import PrecomputedLandmarks
 from metst_lib.synthetic.face import Film
 from metst_lib.synthetic.script import write_script
 
@@ -68,7 +68,7 @@ def cpu_overhead(
 def bare_calls(frames: list[np.ndarray], threads: int, calls: int = 600) -> Callable[[], None]:
     """Only Farnebäck calls, by one thread or more: what they gain is the most that threads can give."""
     first = frames[0][180:260, 180:300]
-    whole = flow.Rect(0, first.shape[0], 0, first.shape[1])
+    whole = rois.Rect(0, first.shape[0], 0, first.shape[1])
 
     def work(part: int) -> None:
         for number in range(part, calls, threads):

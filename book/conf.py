@@ -36,6 +36,7 @@ nb_merge_streams = True
 nb_render_markdown_format = "gfm"  # as JupyterLab does
 
 # Markdown, as GitHub reads it
+smartquotes_action = "qe"  # quotes and dots, no dashes: an option is written with two hyphens
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]  # a notebook's part may begin two levels down
@@ -51,6 +52,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!metst_lib\.).*"),  # other projects' names cannot be looked up without a network
     (r"py:.*", r"(.*\.)?_\w*"),  # private names have no entry
+    (r"py:.*", r"metst_lib\..*\.[A-Z]"),  # nor have type variables
 ]
 
 # The look

@@ -2,7 +2,8 @@
 
 * The site's contents hang on the README, which stays an ordinary page on GitHub.
 * Links to a folder lead to its README, as on GitHub.
-* Each module of the library gets a page, in the order of the README's map.
+* Each file of the method and each drawer of the library gets a page, in the order of the README's map; so do
+  the commands.
 * Docstrings are read as Markdown, which is how they are written; names in backticks lead to what they name.
 * Pictures of notebooks keep their text alternatives; solutions of exercises are folded away.
 """
@@ -17,6 +18,7 @@ import json
 import re
 import shutil
 from base64 import b64decode
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,13 +33,15 @@ from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
+from metst_lib.app.cli import main
+
 PACKAGE = "metst_lib"
 API = "book/api"
 PARTS = {
     "Chapters": ("notebooks/README", "notebooks/0*", "notebooks/TEACHING"),
     "Results": ("figures/README", "benchmarks/README"),
     "Data and responsible use": ("data/README", "DATA_STATEMENT", "MODEL_CARD"),
-    "Library": (f"{API}/index", "book/README"),
+    "Library": (f"{API}/index", f"{API}/commands", "book/README"),
 }
 """Parts of the site and their pages, as patterns; what is not there is left out."""
 BELOW = {"figures/README": ("figures/synthetic/*",), "benchmarks/README": ("benchmarks/RESULTS",)}
@@ -86,7 +90,7 @@ def other_folders(root: Path, documents: list[str]) -> list[str]:
 
 
 def modules(readme: str, package: Path) -> list[tuple[str, str]]:
-    """The package's modules and what the README's map says of each, in its order; others come last."""
+    """The package's files and drawers and what the README's map says of each, in its order; others last."""
     said = re.findall(r"^  (\w+)(?:\.py|/)\S*(?:, \S+)* {2,}(.+)$", readme, flags=re.M)
     there = {p.stem for p in package.glob("[!_]*.py")} | {
         p.parent.name for p in package.glob("*/__init__.py")
@@ -96,18 +100,19 @@ def modules(readme: str, package: Path) -> list[tuple[str, str]]:
 
 
 def write_api(root: Path) -> list[str]:
-    """Write a page for each module, and an overview, into book/api; returns the modules' pages."""
+    """Write a page for each file and drawer, an overview and the commands; returns the pages of the first."""
     folder, package = root / API, root / PACKAGE
     folder.mkdir(exist_ok=True)
-    overview, written = [_OVERVIEW], {}
+    overview, names = [_OVERVIEW], []
+    written = {"commands.md": _COMMANDS + commands()}
     for name, text in modules((root / "README.md").read_text(encoding="utf-8"), package):
         what = text or (inspect.getdoc(importlib.import_module(f"{PACKAGE}.{name}")) or "").split("\n")[0]
         overview.append(f"* :doc:`{name}`: {what}\n")
         shown = [_heading(f"{PACKAGE}.{name}", "="), _automodule(f"{PACKAGE}.{name}")]
         for part in sorted(path.stem for path in (package / name).glob("[!_]*.py")):
             shown += [_heading(f"{name}.{part}", "-"), _automodule(f"{PACKAGE}.{name}.{part}")]
-        written[f"{name}.rst"] = "\n".join(shown + ([_commands()] if name == "cli" else []))
-    names = [Path(name).stem for name in written]
+        written[f"{name}.rst"] = "\n".join(shown)
+        names.append(name)
     overview.append("\n.. toctree::\n   :hidden:\n\n   " + "\n   ".join(names) + "\n")
     for path in folder.iterdir():
         if path.name not in (*written, "index.rst"):
@@ -119,11 +124,40 @@ def write_api(root: Path) -> list[str]:
     return [f"{API}/{name}" for name in names]
 
 
+def commands() -> str:
+    """Usage, help and options of each command of `metst`, under a heading of its own; no title."""
+    settings = main.context_settings | {"max_content_width": 80}
+    return "\n\n".join(_command(click.Context(main, info_name="metst", **settings))) + "\n"
+
+
+def _command(context: click.Context) -> Iterator[str]:
+    command = context.command
+    yield f"## `{context.command_path}`"
+    yield f"```text\n{command.get_usage(context)}\n```"
+    yield inspect.cleandoc(command.help or "")
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    records = [[cell.replace("|", r"\|") for cell in option.get_help_record(context)] for option in options]
+    if rows := [f"| `{name}` | {text.removesuffix(_NOTHING)} |" for name, text in records]:
+        yield "\n".join(["| option | what |", "|---|---|", *rows])
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            yield from _command(click.Context(command.get_command(context, name), context, name))
+
+
+_NOTHING = '  [default: ""]'
+"""How click says that an option is a text which may be left out."""
+
 _OVERVIEW = """The library
 ===========
 
-What ``metst_lib`` offers, module by module. Each imports only from those before it, so they can be read in
-this order, which is also the way of the data: from frames to events to numbers.
+What ``metst_lib`` offers. The method comes first, a page for each step of the paper's Fig. 3. Each imports
+only from those before it, so they can be read in this order, the way of the data: from frames to events to
+numbers. The drawers after it hold what a study needs beside the method.
+
+"""
+_COMMANDS = """# Commands
+
+What `metst`, the command of the library, can do. `metst … --help` says the same in a terminal.
 
 """
 
@@ -133,29 +167,12 @@ def _heading(text: str, line: str) -> str:
 
 
 def _automodule(name: str) -> str:
-    """The directive for a module; what its package offers as its own is described there."""
-    package, _, last = name.rpartition(".")
-    offered = getattr(importlib.import_module(package), "__all__", ())
-    options = ["   :exclude-members: " + ", ".join(offered)] if offered else []
-    options += ["   :no-index:"] if last in offered else []  # a function of the same name has its place
-    return "\n".join([f".. automodule:: {name}", *options, ""])
-
-
-def _commands() -> str:
-    """What `metst … --help` says, command by command."""
-    from metst_lib.cli import main
-
-    def helps(command: click.Command, name: str, parent: click.Context | None) -> list[str]:
-        context = click.Context(
-            command, parent=parent, info_name=name, max_content_width=88, terminal_width=88
-        )
-        text = "".join(f"   {line}\n" for line in command.get_help(context).splitlines())
-        shown = [f"{_heading(context.command_path, '-')}\n\n.. code-block:: text\n\n{text}"]
-        for below, child in getattr(command, "commands", {}).items():
-            shown += helps(child, below, context)
-        return shown
-
-    return "\n".join(helps(main, "metst", None))
+    """The directive for a module; what a drawer offers out of its private files is described there."""
+    shown, module = [f".. automodule:: {name}\n   :ignore-module-all:"], importlib.import_module(name)
+    for member, value in ((each, getattr(module, each)) for each in dir(module)):
+        if not member.startswith("_") and (getattr(value, "__module__", None) or "").startswith(f"{name}._"):
+            shown.append(f".. auto{'class' if inspect.isclass(value) else 'function'}:: {name}.{member}")
+    return "\n\n".join([*shown, ""])
 
 
 # --- docstrings -----------------------------------------------------------------------------------------
@@ -233,7 +250,7 @@ def candidates(target: str, module: str, within: str) -> list[str]:
     for origin in filter(None, (module, PACKAGE)):
         try:
             value = functools.reduce(getattr, target.split("."), importlib.import_module(origin))
-        except AttributeError:
+        except (AttributeError, ImportError):  # an import error names what an old name is called now
             continue
         if inspect.ismodule(value):
             found.append(value.__name__)

@@ -1,7 +1,5 @@
 """Files that are whole or absent: everything the library writes goes through here."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -9,10 +7,14 @@ import os
 import re
 import tempfile
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+import numpy as np
 
 
 @contextmanager
@@ -50,27 +52,8 @@ def sweep(folder: str | Path, age: float = 5.0) -> None:
                 path.unlink()
 
 
+# Names that `atomic` gives, by way of tempfile.
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?")
-"""Names that `atomic` gives, by way of tempfile."""
-
-
-def hold(path: str | Path) -> IO[str] | None:
-    """A lock that this process keeps as long as the returned file is open, at most until it ends, however.
-
-    None where another process has it, and where there are no such locks (Windows, some network folders).
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    file = open(path, "a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
 
 
 def write_text(path: str | Path, text: str) -> Path:
@@ -94,6 +77,20 @@ def read_json(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} is damaged: it holds no JSON object")
     return content
+
+
+_BAD = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, ValueError, AttributeError, TypeError)
+
+
+def read_npz(path: str | Path, names: str, what: str) -> dict[str, np.ndarray]:
+    """The named arrays of a .npz ("": all), without pickle. ValueError saying `what` it is not."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in names.split() or stored.files}
+    except _BAD as error:
+        raise ValueError(
+            f"{path} is not {what}, or not a whole one ({error}); delete it and make it anew"
+        ) from None
 
 
 def sha256(path: str | Path) -> str:

@@ -1,23 +1,29 @@
-"""What everyone speaks: an expression in a video (Event), a video (Video), and interval arithmetic.
+"""What everyone speaks: an expression in a video (Event), a video (Video), what a network says of one
+(Prediction), and the arithmetic of intervals and windows.
 
 Frames are 0-based indices into a video's frame list; intervals are inclusive on both ends, so that an
 event of onset 3 and offset 5 is three frames long (paper, Sec. IV-A, Eq. 4).
 
-Glossary: T frames of a video; onset, apex, offset = first, strongest and last frame of an event.
+Glossary: T frames of a video; onset, apex, offset = first, strongest and last frame of an event; k frames of
+a window; W windows of a video.
 """
-
-from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from scipy.special import softmax
+
+#: (subject, video): how predictions, truths and flow are keyed.
+Key = tuple[str, str]
+#: The emotions of a micro-expression, in the order of every array and table.
 EMOTIONS = ("negative", "positive", "surprise", "others")
-"""The emotions of a micro-expression, in the order of every array and table."""
+#: The recogniser's fifth class: no micro-expression.
 NEUTRAL = "neutral"
-"""The recogniser's fifth class: no micro-expression."""
+#: Class order of the recognition logits: index 4 is neutral.
 CLASSES = (*EMOTIONS, NEUTRAL)
-"""Class order of the recognition logits: index 4 is neutral."""
+#: Kinds of event. The first two are spotted, one kind in a run; a blink only explains what was found.
 KINDS = ("micro", "macro", "blink")
 
 
@@ -81,13 +87,31 @@ class Video:
                 )
 
     @property
-    def key(self) -> tuple[str, str]:
-        """(subject, name): how predictions, truths and flow are keyed."""
+    def key(self) -> Key:
+        """(subject, name)."""
         return self.subject, self.name
 
     def events_of(self, *kinds: str) -> list[Event]:
         """The events of the given kinds ("micro", "macro", "blink"), by onset."""
         return [event for event in self.events if event.kind in kinds]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a network says of a video: spotting score (T,) and emotion logits (T, 5)."""
+
+    score: np.ndarray
+    logits: np.ndarray
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Class probabilities (T, 5): softmax of the logits."""
+        return softmax(self.logits, axis=1)
+
+
+def named(key: Key) -> str:
+    """A video's key as messages write it: "spNO.1 a"."""
+    return " ".join(map(str, key))
 
 
 def overlap(a: Event, b: Event) -> int:
@@ -106,6 +130,23 @@ def clip(onset: int, offset: int, n_frames: int) -> tuple[int, int]:
     if offset < 0 or onset >= n_frames:
         raise ValueError(f"interval {onset}…{offset} lies outside frames 0…{n_frames - 1}")
     return max(0, onset), min(n_frames - 1, offset)
+
+
+def window_starts(n_frames: int, window: int) -> np.ndarray:
+    """First frame of every window, int64 (W,): 0, k/2, 2·k/2, …, and one window aligned to the end.
+
+    The aligned one is added where the regular windows leave frames over, so that no frame is without a score.
+    Raises ValueError where the window is odd or shorter than two frames, and where the video is shorter than
+    a window.
+    """
+    if window < 2 or window % 2:
+        raise ValueError(f"a window needs an even number of frames, at least 2; got {window}")
+    if n_frames < window:
+        raise ValueError(f"the video has {n_frames} frames, fewer than one window of {window}")
+    starts = np.arange(0, n_frames - window + 1, window // 2, dtype=np.int64)
+    if starts[-1] + window < n_frames:
+        starts = np.append(starts, n_frames - window)
+    return starts
 
 
 def _frame(name: str, value: Any) -> int:

@@ -6,49 +6,38 @@ region's value is the mean flow of those of its pixels that move most. The head 
 the nose ridge: the crop moves along by whole pixels, and what is left is subtracted.
 
 mode="exact" gives what the released code of ME-TST gives, to rounding (five regions, windows and patches
-inside the picture). mode="fast" follows the head in the same way, but starts each patch's flow from the last
-frame's, moved along with the head, and refines it by two iterations at full size: about half the time, for a
-difference of a few thousandths of a pixel. Where the head jumps it starts anew.
+inside the picture). mode="fast" starts each patch's flow from the last frame's, moved along with the head,
+and refines it by two iterations at full size: about half the time, for a difference of a few thousandths of
+a pixel. Where the head jumps it starts anew.
 
 Glossary: T frames of a video; k frames of a window (`window`); W windows of a video; C channels, two
 for each region. Lengths are pixels of the 320 × 320 face crop.
 """
 
-from __future__ import annotations
-
-import json
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
 from metst_lib import rois
-from metst_lib._files import atomic
-from metst_lib.faces import face_crop, read_npz
-from metst_lib.rois import CROP, Layout, Rect
-from metst_lib.windows import window_starts
+from metst_lib.events import window_starts
+from metst_lib.rois import CROP, Layout, Rect, face_crop
 
 MODES = ("exact", "fast")
-FARNEBACK = {
-    "pyr_scale": 0.5,
-    "levels": 3,
-    "winsize": 15,
-    "iterations": 5,
-    "poly_n": 7,
-    "poly_sigma": 1.5,
-    "flags": 0,
-}
-WARM = {**FARNEBACK, "levels": 0, "iterations": 2, "flags": cv2.OPTFLOW_USE_INITIAL_FLOW}
+FARNEBACK = {"pyr_scale": 0.5, "levels": 3, "winsize": 15, "iterations": 5, "poly_n": 7, "poly_sigma": 1.5}
+WARM = {**FARNEBACK, "levels": 0, "iterations": 2}
+#: How often the crop may follow the head within one frame.
 MOVES = 3
-"""How often the crop may follow the head within one frame."""
+#: mode="fast" starts anew where the nose moves further than this from one frame to the next, in pixels.
 JUMP = 1.0
-"""mode="fast" starts anew where the nose moves further than this from one frame to the next, in pixels."""
 
+#: Called as landmarker(image, frame) with a whole grey frame and its index, it gives iBUG's 68 landmarks as
+#: (68, 2) of x, y in pixels, or None without a face. It may have a method on_crop(image) that finds them
+#: again on the face crop; where it has none, or that gives None, those of the frame are scaled.
 Landmarker = Callable[[np.ndarray, int], "np.ndarray | None"]
 
 
@@ -57,9 +46,8 @@ class RoiFlow:
     """The regions' flow of one video, in windows.
 
     values: float32 (W, C, k), pixels of the face crop, 0 at each window's first frame. starts: (W,), the
-    first frame of each window. flags: bool (W,), whether a window's face came from another frame. fps:
-    frames per second, where known. settings: whatever else is worth keeping, JSON-able.
-
+    first frame of each window. flags: bool (W,), whether a window's face came from another frame. fps: frames
+    per second, where known. settings: whatever else is worth keeping, JSON-able.
     ValueError where shapes disagree, values are not finite, or a window reaches beyond the video.
     """
 
@@ -82,10 +70,8 @@ class RoiFlow:
                 f"as roi_set {self.roi_set!r} has"
             )
         if self.starts.shape != (len(self.values),) or self.flags.shape != (len(self.values),):
-            raise ValueError(
-                f"{len(self.values)} windows of flow, "
-                f"but starts {self.starts.shape} and flags {self.flags.shape}"
-            )
+            shapes = f"starts {self.starts.shape} and flags {self.flags.shape}"
+            raise ValueError(f"{len(self.values)} windows of flow, but {shapes}")
         if not np.isfinite(self.values).all():
             raise ValueError("flow values are not finite (NaN or infinite)")
         if len(self.starts) and (self.starts.min() < 0 or self.starts.max() + self.window > self.n_frames):
@@ -103,49 +89,6 @@ class RoiFlow:
         """Names of the C channels: "left brow x", "left brow y", …"""
         return rois.channel_names(self.roi_set)
 
-    def save(self, path: str | Path, **settings: Any) -> Path:
-        """Write a .npz, whole or not at all; further settings are kept beside the record's own."""
-        about = json.dumps({**self.settings, **settings}, allow_nan=False, ensure_ascii=False)
-        with atomic(path) as temporary, open(temporary, "wb") as file:
-            np.savez(
-                file,
-                values=self.values,
-                starts=self.starts,
-                flags=self.flags,
-                n_frames=np.int64(self.n_frames),
-                fps=np.float64(np.nan if self.fps is None else self.fps),
-                roi_set=np.array(self.roi_set),
-                mode=np.array(self.mode),
-                settings=np.array(about),
-            )
-        return Path(path)
-
-    @classmethod
-    def load(cls, path: str | Path) -> RoiFlow:
-        """Read what `save` wrote.
-
-        FileNotFoundError where there is no file; ValueError naming it where it is not a whole flow file, or
-        holds NaN.
-        """
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"no flow file at {path}")
-        names = "values starts flags n_frames fps roi_set mode settings"
-        stored = read_npz(path, names, "a flow file")
-        try:
-            fps = float(stored["fps"])
-            return cls(
-                values=stored["values"],
-                starts=stored["starts"],
-                flags=stored["flags"],
-                n_frames=int(stored["n_frames"]),
-                fps=None if np.isnan(fps) else fps,
-                roi_set=str(stored["roi_set"]),
-                mode=str(stored["mode"]),
-                settings=json.loads(str(stored["settings"])),
-            )
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{path} is not a usable flow file: {error}") from None
-
 
 def extract(
     frames: Sequence[np.ndarray],
@@ -153,35 +96,12 @@ def extract(
     roi_set: str = "5",
     window: int = 50,
     mode: str = "exact",
-    *,
-    align: bool = True,
-    threads: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-    fps: float | None = None,
-    name: str = "video",
+    **options: Any,
 ) -> RoiFlow:
     """The regions' flow of a video, in windows of k frames that overlap by half.
 
-    Args:
-        frames: the video, a sequence of grey uint8 (height, width); read lazily, from several threads.
-        landmarker: see `faces`; called as landmarker(image, frame), from several threads.
-        roi_set: "5" (ME-TST) or "18" (ME-TST+).
-        window: k, even.
-        mode: "exact" or "fast".
-        align: follow the head and subtract the nose's flow. Off, head motion stays in.
-        threads: windows worked on at a time; the result does not depend on it.
-        progress: called with (windows done, windows) after each.
-        fps: kept with the result.
-        name: the video's name, for messages.
-
-    A window whose first frame has no face takes the nearest frame's (the earlier of two) and is flagged.
-    Memory grows with window and threads, not with the video.
-
-    ValueError for an unknown roi_set or mode and, naming the video, for an odd window, a video shorter than a
-    window, a frame that is not grey uint8 or changes size, landmarks of a wrong shape, no face in the whole
-    video, a region of which nothing lies in the crop, flow that is not finite.
+    roi_set: "5" (ME-TST) or "18" (ME-TST+). All else, options and errors too, as for `extract_sets`.
     """
-    options = {"align": align, "threads": threads, "progress": progress, "fps": fps, "name": name}
     return extract_sets(frames, landmarker, (roi_set,), window, mode, **options)[roi_set]
 
 
@@ -198,21 +118,27 @@ def extract_sets(
     fps: float | None = None,
     name: str = "video",
 ) -> dict[str, RoiFlow]:
-    """The flow of several sets of regions, each as `extract` gives it, in one pass over the video.
+    """The flow of several sets of regions in one pass over a video; patches that they share run once.
 
-    Patches that the sets share are worked on once. Arguments and errors as for `extract`: a region that
-    cannot be laid fails all sets.
+    Args:
+        frames: the video, a sequence of grey uint8 (height, width); read lazily, from several threads.
+        landmarker: see `Landmarker`; called from several threads.
+        window: k, even. mode: "exact" or "fast".
+        align: follow the head and subtract the nose's flow. Off, head motion stays in.
+        threads: windows worked on at a time; the result does not depend on it.
+        progress: called with (windows done, windows) after each.
+        fps: kept with the result. name: the video's, for messages.
+
+    A window whose first frame has no face takes the nearest frame's (the earlier of two) and is flagged.
+    Memory grows with window and threads, not with the video.
+
+    ValueError for an unknown roi_set or mode and, naming the video, for an odd window, a video shorter than a
+    window, a frame that is not grey uint8 or changes size, landmarks of a wrong shape, no face in the whole
+    video, a region of any set of which nothing lies in the crop, flow that is not finite.
     """
     sets = {roi_set: rois.roi_set(roi_set) for roi_set in roi_sets}
     regions = tuple(dict.fromkeys(roi for chosen in sets.values() for roi in chosen))
-    if mode not in MODES:
-        raise ValueError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
-    if threads < 1:
-        raise ValueError(f"threads must be 1 or more, got {threads}")
-    try:
-        starts = window_starts(len(frames), window)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+    starts = _starts(len(frames), window, mode, threads, name)
     video = _Video(frames, starts, window, name)
     faces = _Faces(video, landmarker)
     values = np.zeros((len(starts), len(regions), 2, window), np.float32)
@@ -237,6 +163,18 @@ def extract_sets(
         own = values[:, [regions.index(roi) for roi in chosen]].reshape(len(starts), -1, window)
         found[roi_set] = RoiFlow(own, starts, flags, len(frames), fps, roi_set, mode, settings)
     return found
+
+
+def _starts(n_frames: int, window: int, mode: str, threads: int, name: str) -> np.ndarray:
+    """The first frame of each window, once all that is asked for is known to make sense."""
+    if mode not in MODES:
+        raise ValueError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
+    if threads < 1:
+        raise ValueError(f"threads must be 1 or more, got {threads}")
+    try:
+        return window_starts(n_frames, window)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def pool(flow: np.ndarray, q: float) -> tuple[float, float]:
@@ -312,8 +250,9 @@ def farneback(
 
     From an initial flow, two iterations at full size refine it (and overwrite it).
     """
-    how = FARNEBACK if initial is None else WARM
-    return cv2.calcOpticalFlowFarneback(reference[patch.slices], picture[patch.slices], initial, **how)
+    how, flags = (FARNEBACK, 0) if initial is None else (WARM, cv2.OPTFLOW_USE_INITIAL_FLOW)
+    pictures = reference[patch.slices], picture[patch.slices]
+    return cv2.calcOpticalFlowFarneback(*pictures, initial, flags=flags, **how)
 
 
 def _shift(before: tuple[float, float, Rect], now: tuple[float, float, Rect]) -> np.ndarray | None:

@@ -19,8 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+#: Side of the face crop, in pixels.
 CROP = 320
-"""Side of the face crop, in pixels."""
+#: Landmarks of the inner eye corners.
+LEFT_EYE, RIGHT_EYE = 39, 42
 
 
 class Rect(NamedTuple):
@@ -58,6 +60,22 @@ class Rect(NamedTuple):
         return Rect(
             self.top - other.top, self.bottom - other.top, self.left - other.left, self.right - other.left
         )
+
+
+def face_crop(landmarks: np.ndarray) -> Rect:
+    """The rectangle around the face, in whole pixels of the frame, that is resized to 320 × 320.
+
+    With g half the distance between the inner eye corners and their midpoint as centre: rows centre − 3.5 g …
+    centre + 5.5 g, columns centre ± 4.5 g. Top and left are clipped at 0; bottom and right may lie outside
+    the frame. ValueError where the eye corners give no rectangle.
+    """
+    left, right = np.asarray(landmarks)[[LEFT_EYE, RIGHT_EYE]]
+    g = int((right[0] - left[0]) // 2)
+    x, y = (int(v) for v in (left + right) / 2)
+    if g < 1:
+        raise ValueError(f"no face crop: inner eye corners at x = {left[0]:g} and {right[0]:g}")
+    rect = Rect(y - int(3.5 * g), y + int(5.5 * g), x - int(4.5 * g), x + int(4.5 * g))
+    return rect._replace(top=max(0, rect.top), left=max(0, rect.left))
 
 
 @dataclass(frozen=True)
@@ -98,6 +116,7 @@ class Roi:
     columns: tuple[int, int] = (-10, 10)
 
 
+#: The parent patches: flow is computed once for each and serves all its regions.
 PATCHES = {
     "A": Patch("left brow", 17, 21, above=15, below=5, left=5),
     "B": Patch("right brow", 22, 26, above=15, below=5),
@@ -106,12 +125,11 @@ PATCHES = {
     "E": Patch("below left eye", 36, 41, below_eye=True),
     "F": Patch("below right eye", 42, 47, below_eye=True),
 }
-"""The parent patches: flow is computed once for each and serves all its regions."""
 
+#: The global patch: its flow is taken for the head's.
 NOSE = Patch("nose ridge", 29, 30, above=13, below=13, left=13, right=13)
-"""The global patch: its flow is taken for the head's."""
+#: What is cut off the global patch's flow: above, below, left, right.
 NOSE_BORDER = (15, 10, 5, 5)
-"""What is cut off the global patch's flow: above, below, left, right."""
 NOSE_Q = 0.7
 
 ROIS = (
@@ -135,11 +153,11 @@ ROIS = (
     Roi(18, "below right eye", "F", 0.3, "part", border=5),
 )
 
+#: The two sets. In ME-TST's five the left brow has q = 0.3.
 ROI_SETS = {
     "5": tuple(replace(r, q=0.3) if r.number == 1 else r for r in ROIS if r.number in (1, 5, 9, 15, 16)),
     "18": ROIS,
 }
-"""The two sets. In ME-TST's five the left brow has q = 0.3."""
 
 
 def roi_set(name: str) -> tuple[Roi, ...]:

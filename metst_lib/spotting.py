@@ -13,17 +13,17 @@ p height of the threshold between the score's mean (0) and its maximum (1).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.signal import find_peaks
 
-from metst_lib.events import CLASSES, EMOTIONS, NEUTRAL, Event, clip
+from metst_lib.events import CLASSES, EMOTIONS, NEUTRAL, Event, Prediction, clip
 
+#: Height of the threshold, as the released ME-TST sets it.
 P = 0.55
-"""Height of the threshold, as the released ME-TST sets it."""
+#: A score whose range is below this share of its magnitude is flat: what is left is rounding, not motion.
 FLAT = 1e-6
-"""A score whose range is below this share of its magnitude is flat: what is left is rounding, not motion."""
 
 
 @dataclass(frozen=True)
@@ -52,24 +52,60 @@ class Candidate:
         return Event(self.onset, self.offset, apex=self.peak, emotion=emotion)
 
 
-def half_width(events: Iterable[Event], longest: int | None = 300) -> int:
-    """k_p = int((N + 1) / 2) frames, N the mean of offset − onset over the given micro-expressions.
+@dataclass(frozen=True)
+class Rule:
+    """What turns a prediction into events.
+
+    kind: "micro", or "macro", which has no emotion and no veto. half_width: k_p in frames, None until
+    `fitted` takes it from the training subjects. p: height of the threshold. result_synergy: the
+    recogniser's vote for neutral drops the interval.
+    """
+
+    kind: str = "micro"
+    half_width: int | None = None
+    p: float = P
+    result_synergy: bool = True
+
+    def fitted(self, events: Iterable[Event]) -> Rule:
+        """The rule with k_p of these events, where it has none yet."""
+        return self if self.half_width else replace(self, half_width=half_width(events, kind=self.kind))
+
+    def candidates(self, prediction: Prediction) -> list[Candidate]:
+        """Every interval that a prediction proposes, before any is dropped. ValueError without k_p."""
+        if self.half_width is None:
+            raise ValueError("the rule has no half width (k_p) yet: it comes from the training subjects")
+        return candidates(prediction.score, prediction.logits, self.half_width, self.p)
+
+    def events(self, proposed: Iterable[Candidate]) -> list[Event]:
+        """Those of the proposed intervals that the rule keeps, as events."""
+        if self.kind != "micro":
+            return [Event(c.onset, c.offset, apex=c.peak, kind=self.kind) for c in proposed]
+        kept = (c for c in proposed if not (self.result_synergy and c.dropped))
+        return [candidate.event(self.result_synergy) for candidate in kept]
+
+    def find(self, prediction: Prediction) -> list[Event]:
+        """The events of a video, by time: intervals peak ± k_p clipped to the video, with apex = peak."""
+        return self.events(self.candidates(prediction))
+
+
+def half_width(events: Iterable[Event], longest: int | None = 300, kind: str = "micro") -> int:
+    """k_p = int((N + 1) / 2) frames, N the mean of offset − onset over the given events of this kind.
 
     `longest` leaves out events of more frames than that (None: keep all), ten seconds at 30 fps: CAS(ME)³
     has four such labels, of 402 to 3456 frames, which lift the mean length of its 859 micro-expressions from
     29.9 to 35.7 frames and with it every predicted interval. They stay in the ground truth.
 
-    Events of other kinds are ignored. Raises ValueError where no event is left or k_p is below one frame.
+    Raises ValueError where no event is left or k_p is below one frame.
     """
     spans = [
         event.offset - event.onset
         for event in events
-        if event.kind == "micro" and (longest is None or event.length <= longest)
+        if event.kind == kind and (longest is None or event.length <= longest)
     ]
     if not spans:
         limit = "" if longest is None else f" of at most {longest} frames"
-        raise ValueError(f"no micro-expression{limit} to take the mean length of")
-    width = int((np.mean(spans) + 1) / 2)
+        raise ValueError(f"no {kind}-expression{limit} to take the mean length of")
+    width = (sum(spans) + len(spans)) // (2 * len(spans))  # in whole numbers: no last digit decides
     if width < 1:
         raise ValueError(f"a mean span of {np.mean(spans):.2f} frames is too short for an interval")
     return width
@@ -101,9 +137,10 @@ def candidates(score: np.ndarray, emotion: np.ndarray, half_width: int, p: float
     """Every interval that the spotting score (T,) proposes, by time, with its vote over the logits (T, 5).
 
     A plateau peaks in its middle, of two middle frames in the earlier one. Of peaks less than k_p frames
-    apart the highest stays, of equally high ones the earliest. Flat scores and scores without a peak give an empty list. Frames onset + 1 … offset − 2 vote (the
-    authors' open interval), each for its arg-max class; of equally many votes the class seen first wins. An
-    interval too short to hold such a frame (k_p = 1) is decided by its peak.
+    apart the highest stays, of equally high ones the earliest. Flat scores and scores without a peak give an
+    empty list. Frames onset + 1 … offset − 2 vote (the authors' open interval), each for its arg-max class;
+    of equally many votes the class seen first wins. An interval too short to hold such a frame (k_p = 1) is
+    decided by its peak.
 
     Raises ValueError for NaN or infinite values, shapes that disagree, or a half width below 1.
     """
@@ -144,17 +181,13 @@ def candidates(score: np.ndarray, emotion: np.ndarray, half_width: int, p: float
 def find_events(
     score: np.ndarray, emotion: np.ndarray, half_width: int, p: float = P, result_synergy: bool = True
 ) -> list[Event]:
-    """The micro-expressions of a video, by time: intervals peak ± k_p clipped to the video, with apex = peak.
+    """The micro-expressions of a video: what `Rule` finds in its score (T,) and logits (T, 5).
 
-    score: spotting score per frame (T,), not yet smoothed. emotion: logits (T, 5), classes in the order of
-    `events.CLASSES`. result_synergy: the vote is over all five classes and neutral drops the interval;
-    without it the vote is over the four emotions and every interval stays. Errors as in `candidates`.
+    With result_synergy the vote is over all five classes and neutral drops the interval; without it the vote
+    is over the four emotions and every interval stays. Errors as in `candidates`.
     """
-    return [
-        candidate.event(result_synergy)
-        for candidate in candidates(score, emotion, half_width, p)
-        if not (result_synergy and candidate.dropped)
-    ]
+    rule = Rule(half_width=_checked(half_width), p=p, result_synergy=result_synergy)
+    return rule.find(Prediction(score, emotion))
 
 
 def _apart(peaks: np.ndarray, height: np.ndarray, least: int) -> list[int]:

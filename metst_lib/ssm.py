@@ -19,29 +19,20 @@ package mamba-ssm gives the layer its parameter names, shapes and initial values
 What is not here: carrying a state from one call to the next, complex A, and grouped B and C.
 """
 
-from __future__ import annotations
-
-import ctypes
 import functools
 import logging
 import math
-from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from metst_lib.kernels import mamba_ssm, scan
+
+#: Every back end by name, the faster later: the readable scan below; the same in C (`kernels/scan.c`) for
+#: CPU tensors; mamba-ssm's kernel for CUDA tensors.
 BACKENDS = ("torch", "c", "mamba_ssm")
-"""Every back end by name, the faster later: the readable scan below; the same in C (`_scan.c`) for CPU
-tensors; mamba-ssm's kernel for CUDA tensors."""
-
-C_VERSION = 3
-"""What `scan_version` of a compiled `_scan.c` must say: an older build would misread its arguments."""
-
-C_LEVEL = 2
-"""Best set of instructions that the C scan may use: 0 plain, 1 AVX2, 2 AVX-512; never more than there are."""
 
 _log = logging.getLogger(__name__)
 
@@ -82,9 +73,9 @@ def selective_scan(
     _check(u, delta, A, B, C, D, z, delta_bias)
     backend = _resolve(backend, u, A.shape[1])
     if backend == "mamba_ssm":
-        return _scan_mamba_ssm(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
+        return mamba_ssm.scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
     if backend == "c":
-        return _ScanC.apply(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
+        return scan.Scan.apply(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
 
     if delta_bias is not None:
         delta = delta + delta_bias
@@ -143,188 +134,6 @@ class _Replayed(torch.autograd.Function):
         return torch.autograd.grad(y, inputs, dy, allow_unused=True)  # no frame: A, B, C unused
 
 
-class _ScanC(torch.autograd.Function):
-    """The scan of `_scan.c`, for one thread; it never keeps the states of all channels and frames."""
-
-    @staticmethod
-    def forward(ctx, u, delta, A, B, C, D, z, bias, softplus):
-        u, delta, A, D, bias = (x if x is None else x.contiguous() for x in (u, delta, A, D, bias))
-        (B, C), (z,) = _rows(B, C), _rows(z)
-        inputs = {"u": u, "delta": delta, "A": A, "B": B, "C": C, "D": D, "z": z, "bias": bias}
-        results = _forward_c(inputs, softplus)
-        ctx.save_for_backward(*inputs.values(), results["step"], results["y"])
-        ctx.softplus = softplus
-        return results["out"]
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, dout):
-        names = ("u", "delta", "A", "B", "C", "D", "z", "bias", "step", "y")
-        kept = dict(zip(names, ctx.saved_tensors, strict=True))
-        gradients = [kept[name] if kept[name] is None else _zeros(kept[name]) for name in names[:8]]
-        _backward_c(kept, ctx.softplus, dout, *gradients)
-        return *gradients, None
-
-
-class _LayerC(torch.autograd.Function):
-    """What lies between the two outer projections of a Mamba layer, in one step for autograd, with `_scan.c`.
-
-    `Mamba.forward` says the same in torch's words. Here nothing is copied between the parts, and gradients
-    of parts that are columns of one tensor are written there at once.
-    """
-
-    @staticmethod
-    def forward(ctx, uz, conv_weight, conv_bias, x_weight, dt_weight, dt_bias, A_log, D):
-        channels, rank = dt_weight.shape
-        x, z = uz.split(channels, dim=2)
-        taps = conv_weight[:, 0].T.contiguous()  # (k, c)
-        u = _zeros(x)
-        _convolve_c("forward", x, taps, conv_bias, out=u, work=u.new_empty(channels))
-        low = F.linear(u, x_weight)  # (b, l, r + 2n)
-        delta = F.linear(low[..., :rank], dt_weight)
-        A = -torch.exp(A_log)
-        B, C = low[..., rank:].chunk(2, dim=2)
-        inputs = {"u": u, "delta": delta, "A": A, "B": B, "C": C, "D": D, "z": z, "bias": dt_bias}
-        results = _forward_c(inputs, softplus=True)
-        kept = (u, delta, A, D, dt_bias, results["step"], results["y"])
-        ctx.save_for_backward(uz, low, taps, conv_bias, x_weight, dt_weight, *kept)
-        return results["out"]
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, dout):
-        uz, low, taps, conv_bias, x_weight, dt_weight, u, delta, A, D, bias, step, y = ctx.saved_tensors
-        (_, length, channels), rank = u.shape, dt_weight.shape[1]
-        duz, dlow = torch.empty_like(uz), torch.empty_like(low)
-        (x, z), (dx, dz) = uz.split(channels, dim=2), duz.split(channels, dim=2)
-        (B, C), (dB, dC) = low[..., rank:].chunk(2, dim=2), dlow[..., rank:].chunk(2, dim=2)
-        kept = {
-            "u": u,
-            "delta": delta,
-            "A": A,
-            "B": B,
-            "C": C,
-            "D": D,
-            "z": z,
-            "bias": bias,
-            "step": step,
-            "y": y,
-        }
-        du, ddelta, dA, dD, dbias = (_zeros(part) for part in (u, delta, A, D, bias))
-        _backward_c(kept, True, dout, du, ddelta, dA, dB, dC, dD, dz, dbias)
-        flat_low, flat_dlow, flat_ddelta = (part.flatten(0, 1) for part in (low, dlow, ddelta))
-        torch.mm(flat_ddelta, dt_weight, out=flat_dlow[:, :rank])
-        du.view(-1, channels).addmm_(flat_dlow, x_weight)
-        dtaps, dconv_bias = _zeros(taps), _zeros(conv_bias)
-        work = u.new_empty((length + 1) * channels)
-        _convolve_c(
-            "backward", x, taps, conv_bias, dout=du, dx=dx, dweight=dtaps, dbias=dconv_bias, work=work
-        )
-        dx_weight, ddt_weight = flat_dlow.T @ u.flatten(0, 1), flat_ddelta.T @ flat_low[:, :rank]
-        return duz, dtaps.T[:, None], dconv_bias, dx_weight, ddt_weight, dbias, dA * A, dD
-
-
-def _zeros(x: Tensor) -> Tensor:
-    return torch.zeros_like(x, memory_format=torch.contiguous_format)
-
-
-def _rows(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
-    """Tensors (b, l, n) as they are where they are columns of rows of one width, else copies."""
-    row = next((x.stride(1) for x in tensors if x is not None), 0)
-    if all(x is None or x.stride() == (x.shape[1] * row, row, 1) for x in tensors):
-        return tensors
-    # clone, as contiguous() would leave the odd stride of a single frame
-    return tuple(x if x is None else x.clone(memory_format=torch.contiguous_format) for x in tensors)
-
-
-class _Scan(ctypes.Structure):
-    """`struct scan` of `_scan.c`, field by field."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("level", "batch", "length", "channels", "states", "softplus")),
-        *((name, ctypes.c_int64) for name in ("row_B", "row_z", "row_dB", "row_dz")),
-        *((name, ctypes.c_void_p) for name in ("u", "delta", "A", "B", "C", "D", "z", "bias", "dout")),
-        *((name, ctypes.c_void_p) for name in ("step", "y", "out", "du", "ddelta", "dz")),
-        *((name, ctypes.c_void_p) for name in ("dA", "dB", "dC", "dD", "dbias", "work")),
-    )
-
-
-class _Convolution(ctypes.Structure):
-    """`struct convolution` of `_scan.c`, field by field."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("level", "batch", "length", "channels", "taps")),
-        *((name, ctypes.c_int64) for name in ("row_x", "row_dx")),
-        *((name, ctypes.c_void_p) for name in ("x", "weight", "bias", "dout", "out", "dx")),
-        *((name, ctypes.c_void_p) for name in ("dweight", "dbias", "work")),
-    )
-
-
-def _forward_c(inputs: dict[str, Tensor | None], softplus: bool) -> dict[str, Tensor | None]:
-    """out, and what the backward pass wants beside the inputs: step sizes, and y before the gate."""
-    u = inputs["u"]
-    results = {
-        "step": torch.empty_like(u) if softplus or inputs["bias"] is not None else None,
-        "y": None if inputs["z"] is None else torch.empty_like(u),
-        "out": torch.empty_like(u),
-    }
-    _scan_c("forward", inputs | results, softplus)
-    return results
-
-
-def _backward_c(
-    kept: dict[str, Tensor | None], softplus: bool, dout: Tensor, *gradients: Tensor | None
-) -> None:
-    """Fill the gradients of u, delta, A, B, C, D, z and bias; those of D and bias come as zeros."""
-    names = ("du", "ddelta", "dA", "dB", "dC", "dD", "dz", "dbias")
-    tensors = {**kept, "dout": dout.contiguous(), **dict(zip(names, gradients, strict=True))}
-    _scan_c("backward", tensors, softplus)
-
-
-def _scan_c(direction: str, tensors: dict[str, Tensor | None], softplus: bool) -> None:
-    rows = {
-        f"row_{name}": tensors[name].stride(1)
-        for name in ("B", "z", "dB", "dz")
-        if tensors.get(name) is not None
-    }
-    batch, length, channels = tensors["u"].shape
-    states, lanes = tensors["A"].shape[1], 64 // tensors["u"].element_size()
-    sizes = {"batch": batch, "length": length, "channels": channels, "states": states}
-    library, _ = _library()
-    work = tensors["u"].new_empty(library.scan_work(direction == "backward", length, channels, states, lanes))
-    _call_c(f"scan_{direction}", _Scan, {**tensors, "work": work}, softplus=softplus, **sizes, **rows)
-
-
-def _convolve_c(direction: str, x: Tensor, weight: Tensor, bias: Tensor, **tensors: Tensor) -> None:
-    """x (b, l, c) with weight (k, c): `causal_conv` and silu, or their gradients."""
-    sizes = dict(
-        zip(("batch", "length", "channels"), x.shape, strict=True), taps=len(weight), row_x=x.stride(1)
-    )
-    if "dx" in tensors:
-        sizes["row_dx"] = tensors["dx"].stride(1)
-    _call_c(
-        f"convolution_{direction}", _Convolution, {"x": x, "weight": weight, "bias": bias, **tensors}, **sizes
-    )
-
-
-def _call_c(
-    function: str, structure: type[ctypes.Structure], tensors: dict[str, Tensor | None], **numbers: int
-) -> None:
-    """Call a function of `_scan.c`, for the type of the tensors, which stand under the structure's names."""
-    library, _ = _library()
-    pointers = {name: x.data_ptr() for name, x in tensors.items() if x is not None}
-    arguments = structure(level=C_LEVEL, **numbers, **pointers)
-    kind = {torch.float32: "float", torch.float64: "double"}[tensors["work"].dtype]
-    getattr(library, f"{function}_{kind}")(ctypes.byref(arguments))
-
-
-def _scan_mamba_ssm(u, delta, A, B, C, D, z, delta_bias, delta_softplus) -> Tensor:
-    """mamba-ssm's CUDA kernel, which keeps time last: (b, c, l) and (b, n, l)."""
-    scan, _ = _mamba_ssm()
-    u, delta, B, C, z = (x if x is None else x.transpose(1, 2).contiguous() for x in (u, delta, B, C, z))
-    return scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus).transpose(1, 2)
-
-
 def available_backends() -> list[str]:
     """The back ends that work for CPU tensors here, the readable one first."""
     return [name for name in BACKENDS if not _missing(name, torch.device("cpu"), torch.float32)]
@@ -332,8 +141,8 @@ def available_backends() -> list[str]:
 
 def missing_backends(device: torch.device | str = "cpu") -> dict[str, str]:
     """The back ends that cannot serve float32 tensors on this device, each with the reason in words."""
-    reasons = {name: _missing(name, torch.device(device), torch.float32) for name in BACKENDS}
-    return {name: reason for name, reason in reasons.items() if reason}
+    device = torch.device(device)
+    return {name: reason for name in BACKENDS if (reason := _missing(name, device, torch.float32))}
 
 
 def choose_backend(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> str:
@@ -345,47 +154,16 @@ def choose_backend(device: torch.device | str = "cpu", dtype: torch.dtype = torc
 def _missing(backend: str, device: torch.device, dtype: torch.dtype) -> str:
     """Why a back end cannot serve such tensors; empty where it can."""
     if backend == "c":
-        return _library()[1] if device.type == "cpu" else f"the C scan needs CPU tensors, not {device.type}"
+        return (
+            scan.library()[1] if device.type == "cpu" else f"the C scan needs CPU tensors, not {device.type}"
+        )
     if backend == "mamba_ssm":
         if device.type != "cuda":
             return f"mamba-ssm's kernel needs CUDA tensors, these are on {device.type}"
         if dtype != torch.float32:
             return f"mamba-ssm's kernel has no {dtype}"
-        return _mamba_ssm()[1]
+        return mamba_ssm.kernel()[1]
     return ""
-
-
-@functools.cache
-def _library() -> tuple[ctypes.CDLL | None, str]:
-    """The compiled `_scan.c`, or None and the reason. Looked for once."""
-    built = [Path(__file__).with_name(f"_scan{suffix}") for suffix in EXTENSION_SUFFIXES]
-    found = next(filter(Path.is_file, built), None)
-    if found is None:
-        return None, "it was not compiled when metst_lib was installed; with a C compiler, install once more"
-    try:
-        library = ctypes.CDLL(str(found))
-        version = library.scan_version()
-        library.scan_work.argtypes, library.scan_work.restype = [ctypes.c_int64] * 5, ctypes.c_int64
-    except (OSError, AttributeError) as error:
-        return None, f"{found.name} cannot be loaded ({error}); install metst_lib once more"
-    if version != C_VERSION:
-        return None, f"{found.name} is version {version}, not {C_VERSION}; install metst_lib once more"
-    return library, ""
-
-
-@functools.cache
-def _mamba_ssm():
-    """mamba-ssm's scan, or None and the reason. Looked for once, at first need: the import takes seconds.
-
-    The kernel is looked for by its own name because releases of mamba-ssm differ: some fail at import
-    without it, later ones only when the scan is called.
-    """
-    try:
-        import selective_scan_cuda  # noqa: F401
-        from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
-    except Exception as error:  # a kernel built for another torch fails in more ways than ImportError
-        return None, f"mamba-ssm with its Mamba-1 kernel cannot be imported ({error})"
-    return selective_scan_fn, ""
 
 
 @functools.cache
@@ -401,23 +179,21 @@ def _announce(backend: str, device: str) -> None:
 def _check(u, delta, A, B, C, D, z, delta_bias) -> None:
     if u.dim() != 3:
         raise ValueError(f"u must have shape (batch, length, channels), not {tuple(u.shape)}")
-    if A.dim() != 2 or A.shape[0] != u.shape[2]:
-        raise ValueError(f"A must have shape ({u.shape[2]}, state), not {tuple(A.shape)}")
     batch, length, channels = u.shape
+    if A.dim() != 2 or A.shape[0] != channels:
+        raise ValueError(f"A must have shape ({channels}, state), not {tuple(A.shape)}")
+    sequence, projection = (batch, length, channels), (batch, length, A.shape[1])
     wanted = {
-        "delta": (delta, (batch, length, channels)),
-        "B": (B, (batch, length, A.shape[1])),
-        "C": (C, (batch, length, A.shape[1])),
+        "delta": (delta, sequence),
+        "B": (B, projection),
+        "C": (C, projection),
         "D": (D, (channels,)),
-        "z": (z, (batch, length, channels)),
+        "z": (z, sequence),
         "delta_bias": (delta_bias, (channels,)),
     }
-    given = {"u": u, "A": A}
+    given = {"u": u, "A": A} | {name: tensor for name, (tensor, _) in wanted.items() if tensor is not None}
     for name, (tensor, shape) in wanted.items():
-        if tensor is None:
-            continue
-        given[name] = tensor
-        if tuple(tensor.shape) != shape:
+        if tensor is not None and tuple(tensor.shape) != shape:
             raise ValueError(f"{name} must have shape {shape}, not {tuple(tensor.shape)}")
     if u.dtype not in (torch.float32, torch.float64) or len({x.dtype for x in given.values()}) > 1:
         found = ", ".join(f"{name} {x.dtype}" for name, x in given.items())
@@ -474,29 +250,18 @@ class Mamba(nn.Module):
         uz = self.in_proj(x)
         if self._runs_in_c(uz):
             inner = (self.conv1d.weight, self.conv1d.bias, self.x_proj.weight, self.dt_proj.weight)
-            return self.out_proj(_LayerC.apply(uz, *inner, self.dt_proj.bias, self.A_log, self.D))
+            return self.out_proj(scan.Layer.apply(uz, *inner, self.dt_proj.bias, self.A_log, self.D))
         u, z = uz.chunk(2, dim=2)  # (b, l, c) each
         u = F.silu(causal_conv(u, self.conv1d.weight, self.conv1d.bias))
         dt, B, C = self.x_proj(u).split([self.rank, self.d_state, self.d_state], dim=2)
         delta = dt @ self.dt_proj.weight.T  # (b, l, c); its bias goes in with the scan
         A = -torch.exp(self.A_log)  # negative, so that every state fades
-        y = selective_scan(
-            u,
-            delta,
-            A,
-            B,
-            C,
-            self.D,
-            z,
-            delta_bias=self.dt_proj.bias,
-            delta_softplus=True,
-            backend=self.backend,
-            recompute=self.recompute,
-        )
-        return self.out_proj(y)
+        step = {"delta_bias": self.dt_proj.bias, "delta_softplus": True}
+        way = {"backend": self.backend, "recompute": self.recompute}
+        return self.out_proj(selective_scan(u, delta, A, B, C, self.D, z, **step, **way))
 
     def _runs_in_c(self, uz: Tensor) -> bool:
-        """Whether `_LayerC` may take over; what it cannot take, `selective_scan` serves or names."""
+        """Whether `scan.Layer` may take over; what it cannot take, `selective_scan` serves or names."""
         if uz.numel() == 0 or {uz.dtype, self.A_log.dtype} not in ({torch.float32}, {torch.float64}):
             return False
         return _resolve(self.backend, uz, self.d_state) == "c"

@@ -1,4 +1,4 @@
-"""Windows ↔ video: where the sliding windows lie, their labels, which of them train, their scores as one.
+"""Windows ↔ video: labels of the frames, which windows train, the windows' scores as one curve.
 
 Paper, Sec. III-A (sliding window with overlap) and Sec. IV-B (labels and training). The network sees windows
 of k frames that overlap by half; everything before and after it speaks of whole videos.
@@ -6,55 +6,45 @@ of k frames that overlap by half; everything before and after it speaks of whole
 Glossary: T frames of a video; k frames of a window (`window`); W windows of a video.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
-from metst_lib.events import CLASSES, NEUTRAL, Event
+from metst_lib.events import CLASSES, NEUTRAL, Event, Key, named
 
 STITCHES = ("mean", "released")
 
 
-def window_starts(n_frames: int, window: int) -> np.ndarray:
-    """First frame of every window, int64 (W,): 0, k/2, 2·k/2, …, and one window aligned to the end.
+class Flow(Protocol):
+    """What this module needs of a `flow.RoiFlow`: values (W, C, k), starts (W,) and the video's length."""
 
-    The aligned one is added where the regular windows leave frames over, so that no frame is without a score.
-    Raises ValueError where the window is odd or shorter than two frames, and where the video is shorter than
-    a window.
-    """
-    if window < 2 or window % 2:
-        raise ValueError(f"a window needs an even number of frames, at least 2; got {window}")
-    if n_frames < window:
-        raise ValueError(f"the video has {n_frames} frames, fewer than one window of {window}")
-    starts = np.arange(0, n_frames - window + 1, window // 2, dtype=np.int64)
-    if starts[-1] + window < n_frames:
-        starts = np.append(starts, n_frames - window)
-    return starts
+    values: np.ndarray
+    starts: np.ndarray
+    n_frames: int
 
 
-def targets(events: Sequence[Event], n_frames: int) -> tuple[np.ndarray, np.ndarray]:
+def targets(events: Sequence[Event], n_frames: int, kind: str = "micro") -> tuple[np.ndarray, np.ndarray]:
     """What each frame should say: spotting score float32 (T,) and emotion class int64 (T,).
 
-    Frames onset + 1 … offset − 1 of a micro-expression score 1 and carry its class; all others score 0 and
-    are neutral (class 4). Other kinds of event leave no mark. Where two micro-expressions overlap, the one
-    with the later onset labels the shared frames. One of fewer than three frames has no frame between onset
-    and offset, hence no label.
+    Frames onset + 1 … offset − 1 of an event of this kind score 1 and carry its class; all others score 0
+    and are neutral (class 4). Other kinds leave no mark. Where two events overlap, the one with the later
+    onset labels the shared frames. One of fewer than three frames has no frame between onset and offset,
+    hence no label. Only micro-expressions have an emotion to learn; macro-expressions are neutral.
 
-    Raises ValueError for a micro-expression beyond the video's end or without an emotion.
+    Raises ValueError for an event beyond the video's end, and for a micro-expression without an emotion.
     """
     spot = np.zeros(n_frames, dtype=np.float32)
     emotion = np.full(n_frames, CLASSES.index(NEUTRAL), dtype=np.int64)
     for event in sorted(events, key=lambda e: (e.onset, e.offset)):
-        if event.kind != "micro":
+        if event.kind != kind:
             continue
         if event.offset >= n_frames:
             raise ValueError(f"an event ends at frame {event.offset}, but the video has {n_frames} frames")
-        if event.emotion is None:
+        if event.emotion is None and kind == "micro":
             raise ValueError(f"the micro-expression {event.onset}…{event.offset} has no emotion to learn")
         spot[event.onset + 1 : event.offset] = 1
-        emotion[event.onset + 1 : event.offset] = CLASSES.index(event.emotion)
+        emotion[event.onset + 1 : event.offset] = CLASSES.index(event.emotion or NEUTRAL)
     return spot, emotion
 
 
@@ -115,3 +105,47 @@ def sample(has_event: np.ndarray, ratio: float, rng: np.random.Generator) -> np.
     wanted = int(min(ratio * len(expressive), len(quiet)))
     drawn = rng.choice(quiet, size=wanted, replace=False)
     return np.sort(np.concatenate([expressive, drawn]))
+
+
+def training_windows(
+    flows: Mapping[Key, Flow], events: Mapping[Key, Sequence[Event]], kind: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Flow float32 (N, C, k), spotting targets (N, k) and classes (N, k) of all windows, videos in order.
+
+    ValueError where keys disagree, windows differ in shape, or flow is not finite (naming the video).
+    """
+    check_keys(flows, events)
+    keys = sorted(flows)
+    shape = flows[keys[0]].values.shape[1:]
+    x, spot, emotion = [], [], []
+    for key in keys:
+        flow = flows[key]
+        values = np.asarray(flow.values, dtype=np.float32)
+        if values.shape[1:] != shape:
+            raise ValueError(
+                f"windows of video {named(key)} have shape (channels, frames) {values.shape[1:]}, "
+                f"those of {named(keys[0])} {shape}"
+            )
+        check_flow(flow, key)
+        try:
+            labels = targets(events[key], flow.n_frames, kind)
+        except ValueError as error:
+            raise ValueError(f"video {named(key)}: {error}") from None
+        x.append(values)
+        spot.append(cut(labels[0], flow.starts, shape[-1]))
+        emotion.append(cut(labels[1], flow.starts, shape[-1]))
+    return np.concatenate(x), np.concatenate(spot), np.concatenate(emotion)
+
+
+def check_flow(flow: Flow, key: Key | None = None) -> None:
+    """ValueError, naming the video where its key is given, for flow that is not finite."""
+    if not np.isfinite(flow.values).all():
+        raise ValueError(f"the flow{f' of video {named(key)}' if key else ''} holds NaN or infinite values")
+
+
+def check_keys(flows: Mapping[Key, Any], events: Mapping[Key, Any]) -> None:
+    """ValueError where there is no video, or flow and events do not name the same ones."""
+    if not flows:
+        raise ValueError("no video to train on")
+    if odd := sorted(set(flows) ^ set(events)):
+        raise ValueError(f"flow and events do not name the same videos: {'; '.join(map(named, odd))}")

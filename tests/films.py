@@ -1,10 +1,55 @@
-"""MP4 files as phones make them: turned, or of a varying frame rate, by patching the file's own tables."""
+"""Films to read: folders and clips of flat pictures, and MP4 files as phones make them.
+
+Those are turned, or of a varying frame rate, by patching the file's own tables.
+"""
 
 import struct
 from pathlib import Path
 
+import cv2
+import numpy as np
+
+from metst_lib.recording.film import write_video
+
 NESTED = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 TURNS = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+
+
+def jpeg(value: int, size: tuple[int, int] = (16, 24)) -> bytes:
+    """A flat grey picture as the bytes of a file."""
+    return cv2.imencode(".jpg", np.full(size, value, np.uint8))[1].tobytes()
+
+
+def folder_of(tmp_path: Path, values: dict[int, int], template: str = "{}.jpg") -> Path:
+    """A folder in which frame `number` is a flat picture of grey `value`."""
+    folder = tmp_path / "color"
+    folder.mkdir()
+    for number, value in values.items():
+        (folder / template.format(number)).write_bytes(jpeg(value))
+    return folder
+
+
+def grey(image: np.ndarray) -> int:
+    """The mean grey of a picture."""
+    return round(float(image.mean()))
+
+
+def level(index: int) -> int:
+    """The grey of frame `index` of a clip."""
+    return 20 + 10 * index % 220
+
+
+def clip_of(path: Path, count: int = 20, fps: float = 25.0, size: tuple[int, int] = (48, 64)) -> Path:
+    """A video file of flat frames, each of its own grey."""
+    return write_video(path, [np.full(size, level(i), np.uint8) for i in range(count)], fps)
+
+
+def near(image: np.ndarray, index: int) -> bool:
+    """Whether a picture is frame `index` of a clip."""
+    return abs(grey(image) - level(index)) <= 3
+
+
+# --- phones ---
 
 
 def rebuilt(content: bytes, name: bytes, change) -> bytes:

@@ -25,14 +25,13 @@ def rows(name):
 
 @pytest.mark.parametrize("name", ["flow magnitude", "ME-TST", "ME-TST+"])
 def test_the_cards_scores_are_those_of_the_readme(name):
-    # not those of figures/synthetic/: `make demo` writes them anew, with one seed
     row = rf"^\| {re.escape(name)}(?:, no training)? \| (\d.*) \|$"
     found = [re.findall(row, text(page), flags=re.M) for page in (CARD, CHECKOUT / "README.md")]
     assert len(found[0]) == 1 and found[0] == found[1]
 
 
 def test_the_cards_published_counts_are_those_of_table_iv():
-    table = rows("metst_lib/published/table4_result_synergy.csv")
+    table = rows("metst_lib/experiment/published/table4_result_synergy.csv")
     found = {(row["dataset"], row["task"]): row for row in table if row["result_synergy"] == "yes"}
     said = " ".join(text(CARD).split())
     for dataset, title in (("CASME3", "CAS(ME)³"), ("SAMMLV", "SAMM Long Videos")):

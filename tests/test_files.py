@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 
+import numpy as np
 import pytest
 
-from metst_lib._files import atomic, digest, hold, sweep, write_json, write_text
+from metst_lib._files import atomic, digest, read_json, read_npz, sha256, sweep, write_json, write_text
 
 
 def names(folder):
@@ -82,16 +81,35 @@ def test_equal_settings_share_a_key_whatever_their_order():
     assert digest({"window": 50}) == "d765eee4cb08"
 
 
-def test_a_lock_is_held_once_and_given_back_however_its_holder_ends(tmp_path):
-    path = tmp_path / "deep" / "running"
-    code = "import sys, time; from metst_lib._files import hold; kept = hold(sys.argv[1]); "
-    asks = [sys.executable, "-c", code + "print(bool(kept), flush=True)", str(path)]
-    first = hold(path)
-    assert subprocess.run(asks, capture_output=True, text=True).stdout == "False\n"
-    first.close()
-    asks[2] += "; time.sleep(60)"
-    holder = subprocess.Popen(asks, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout.readline() == "True\n" and hold(path) is None
-    holder.kill()
-    holder.communicate()
-    assert hold(path)
+def test_json_that_is_no_object_is_damaged_and_named(tmp_path):
+    path = write_json(tmp_path / "a.json", {"z": 1})
+    assert read_json(path) == {"z": 1}
+    for content in ("", "{", "[1]", '"z"'):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=r"a\.json is damaged"):
+            read_json(path)
+    with pytest.raises(FileNotFoundError):
+        read_json(tmp_path / "b.json")
+
+
+def test_arrays_come_back_whole_or_the_file_is_named_for_what_it_is_not(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, score=np.arange(99.0), flags=np.zeros(2, bool), more=np.ones(1))
+    read = read_npz(path, "score flags", "a record")
+    assert list(read) == ["score", "flags"] and read["score"].tolist() == list(range(99))
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[300] ^= 1  # in the numbers
+    for content in (b"", b"text", whole[:200], whole[:-1], bytes(flipped)):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"a\.npz is not a record, or not a whole one .* make it anew"):
+            read_npz(path, "score flags", "a record")
+    np.savez(path, score=np.array([{}], dtype=object))
+    for names in ("score", "gone"):  # pickled, and not there
+        with pytest.raises(ValueError, match=r"a\.npz is not a record"):
+            read_npz(path, names, "a record")
+
+
+def test_a_files_hash_is_that_of_its_bytes(tmp_path):
+    path = write_text(tmp_path / "a.txt", "abc")
+    assert sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

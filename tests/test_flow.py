@@ -1,4 +1,4 @@
-"""ROI flow: against a plain reference, known motion and the renderer's truth; its files; bad input."""
+"""ROI flow: against a plain reference, known motion and the renderer's truth; bad input."""
 
 import threading
 import weakref
@@ -6,6 +6,7 @@ import weakref
 import cv2
 import numpy as np
 import pytest
+from toys import face
 
 from metst_lib import flow, rois
 from metst_lib.flow import MODES, RoiFlow, extract, extract_sets, pool
@@ -14,30 +15,6 @@ from metst_lib.synthetic.face import Film
 from metst_lib.synthetic.script import write_script
 
 HEIGHT, WIDTH, SCALE = 380, 400, 320 / 360  # frames, and pixels of the crop per pixel of the frame
-
-
-def face() -> np.ndarray:
-    """68 landmarks of a plain face: g = 40, centre (180, 150), crop rows 10 … 370, columns 0 … 360."""
-    points = np.zeros((68, 2), int)
-    points[17:22] = [(80, 130), (95, 120), (110, 116), (125, 118), (140, 124)]
-    points[22:27] = [(220, 124), (235, 118), (250, 116), (265, 120), (280, 130)]
-    points[27:31] = [(180, 130), (180, 148), (180, 166), (181, 188)]
-    points[31:36] = [(156, 200), (168, 204), (180, 206), (192, 204), (204, 200)]
-    points[36:42] = [(90, 150), (105, 142), (125, 142), (140, 150), (125, 157), (105, 157)]
-    points[42:48] = [(220, 150), (235, 142), (255, 142), (272, 150), (255, 158), (235, 158)]
-    points[48:55] = [(138, 262), (152, 256), (168, 252), (180, 254), (192, 252), (208, 256), (222, 262)]
-    points[55:60] = [(208, 274), (192, 280), (180, 282), (168, 280), (152, 274)]
-    points[60:68] = [
-        (144, 262),
-        (168, 260),
-        (180, 261),
-        (192, 260),
-        (216, 262),
-        (192, 266),
-        (180, 267),
-        (168, 266),
-    ]
-    return points
 
 
 def known(image, frame):
@@ -454,62 +431,20 @@ def test_the_crop_never_leaves_the_frame(drifting, monkeypatch):
     assert np.isfinite(extract(drifting[:10], known, "5", 10).values).all()
 
 
-# ---------------------------------------------------------------- files
+# ---------------------------------------------------------------- records
 
 
-def record() -> RoiFlow:
-    values = np.random.default_rng(0).normal(size=(3, 10, 8)).astype(np.float32)
-    return RoiFlow(
-        values, np.array([0, 4, 6]), np.array([False, True, False]), 14, 30.0, settings={"align": True}
-    )
-
-
-def test_flow_comes_back_from_its_file(tmp_path):
-    path = record().save(tmp_path / "a" / "spNO.1_a.npz", frame_step=7)
-    again = RoiFlow.load(path)
-    assert np.array_equal(again.values, record().values) and again.values.dtype == np.float32
-    assert again.starts.tolist() == [0, 4, 6] and again.flags.tolist() == [False, True, False]
-    assert (again.n_frames, again.fps, again.roi_set, again.mode, again.window) == (14, 30.0, "5", "exact", 8)
-    assert again.settings == {"align": True, "frame_step": 7}
-    assert again.channels == rois.channel_names("5")
-    assert [p.name for p in path.parent.iterdir()] == ["spNO.1_a.npz"], "no temporary file is left"
-
-
-def test_an_unknown_frame_rate_stays_unknown(tmp_path):
-    values = np.zeros((1, 36, 4), np.float32)
-    path = RoiFlow(values, np.zeros(1), np.zeros(1), 4, roi_set="18").save(tmp_path / "x.npz")
-    assert RoiFlow.load(path).fps is None
-
-
-@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9, 0.999])
-def test_a_truncated_file_is_refused(tmp_path, part):
-    whole = record().save(tmp_path / "whole.npz").read_bytes()
-    (tmp_path / "half.npz").write_bytes(whole[: int(part * len(whole))])
-    with pytest.raises(ValueError, match=r"half.npz is not a flow file, or not a whole one"):
-        RoiFlow.load(tmp_path / "half.npz")
-
-
-def test_another_file_is_refused(tmp_path):
-    np.savez(tmp_path / "other.npz", values=np.zeros(3))
-    with pytest.raises(ValueError, match=r"other.npz is not a flow file"):
-        RoiFlow.load(tmp_path / "other.npz")
-    np.savez(tmp_path / "pickled.npz", values=np.array([{}], dtype=object))
-    with pytest.raises(ValueError, match=r"pickled.npz is not a flow file"):
-        RoiFlow.load(tmp_path / "pickled.npz")
-    with pytest.raises(FileNotFoundError, match=r"no flow file at .*gone.npz"):
-        RoiFlow.load(tmp_path / "gone.npz")
-
-
-def test_nan_is_never_a_record_nor_read_from_a_file(tmp_path):
-    values = record().values.copy()
+def test_nan_is_never_a_record():
+    values = np.zeros((3, 10, 8))
     values[1, 2, 3] = np.nan
     with pytest.raises(ValueError, match="flow values are not finite"):
         RoiFlow(values, np.array([0, 4, 6]), np.zeros(3, bool), 14)
-    path = record().save(tmp_path / "flow.npz")
-    with np.load(path) as stored:
-        np.savez(path, **{**stored, "values": values})
-    with pytest.raises(ValueError, match=r"flow.npz is not a usable flow file: flow values are not finite"):
-        RoiFlow.load(path)
+
+
+def test_a_record_knows_its_window_and_names_its_channels():
+    made = RoiFlow(np.zeros((3, 36, 8)), [0, 4, 6], [0, 1, 0], 14, roi_set="18")
+    assert made.window == 8 and made.channels == rois.channel_names("18")
+    assert (made.values.dtype, made.starts.dtype, made.flags.dtype) == (np.float32, np.int64, bool)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from metst_lib import models
+from metst_lib.models import comparators, layers
 
 torch.set_num_threads(1)
 SMALL = {
@@ -176,7 +177,7 @@ def test_shared_branches_feed_both_heads_with_one_branch():
 @pytest.mark.parametrize("name", ["METST", "METSTPlus", "Transformer"])
 def test_drop_path_leaves_layers_out_in_training_only(name):
     net, whole = small(name, drop_path=0.5), small(name, drop_path=0.0)
-    rates = [b.drop_path.rate for b in net.modules() if isinstance(b, models.Block)]
+    rates = [b.drop_path.rate for b in net.modules() if isinstance(b, layers.Block)]
     assert (rates[0], max(rates)) == (0, 0.5)
     for a, b in zip(net.eval()(flow()), whole.eval()(flow()), strict=True):
         assert torch.equal(a, b)
@@ -185,8 +186,8 @@ def test_drop_path_leaves_layers_out_in_training_only(name):
 
 
 def test_drop_rates_rise_evenly_from_zero_to_the_highest():
-    assert models.drop_rates(0.2, 5) == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
-    assert models.drop_rates(0.2, 1) == [0]
+    assert layers.drop_rates(0.2, 5) == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
+    assert layers.drop_rates(0.2, 1) == [0]
     spotting = models.METSTPlus(dim=16, depth=2, d_state=4).spotting
     for path in (spotting.fast, spotting.slow):
         rates = [layer.drop_path.rate for block in path for layer in block]
@@ -195,12 +196,12 @@ def test_drop_rates_rise_evenly_from_zero_to_the_highest():
 
 def test_drop_path_keeps_the_mean_and_drops_whole_windows():
     torch.manual_seed(0)
-    kept = models.DropPath(0.25)(torch.ones(8000, 3, 2))
+    kept = layers.DropPath(0.25)(torch.ones(8000, 3, 2))
     assert kept.unique().tolist() == pytest.approx([0, 4 / 3])
     assert torch.equal(kept.amin(dim=(1, 2)), kept.amax(dim=(1, 2)))
     assert kept.mean().item() == pytest.approx(1, abs=0.02)
     with pytest.raises(ValueError, match="must be in"):
-        models.DropPath(1.0)
+        layers.DropPath(1.0)
 
 
 def test_step_sizes_start_as_in_mamba_and_other_biases_at_zero():
@@ -279,8 +280,8 @@ def test_stages_of_the_other_networks():
         ("flow", (50, 10)),
         ("stem", (50, 64)),
         ("spotting", (50, 64)),
-        ("recognition", (50, 64)),
         ("spot_head", (50, 1)),
+        ("recognition", (50, 64)),
         ("emotion_head", (50, 5)),
     ]
     assert models.shapes(models.WindowClassifier(), 30) == [
@@ -296,20 +297,20 @@ def test_stages_of_the_other_networks():
 
 def test_attention_alone_would_not_see_the_order_of_frames():
     torch.manual_seed(0)
-    attention = models.Attention(8, 2)
+    attention = comparators.Attention(8, 2)
     x = torch.randn(1, 5, 8)
     torch.testing.assert_close(attention(x.flip(1)), attention(x).flip(1))
-    code = models.positions(5, 8)
+    code = comparators.positions(5, 8)
     assert code[0].tolist() == [0, 1] * 4
     assert code[2, :2].tolist() == pytest.approx([0.9092974, -0.4161468])  # sin 2, cos 2
     assert code[3, 6].item() == pytest.approx(3 * 10_000**-0.75, rel=1e-5)
     with pytest.raises(ValueError, match="width 9 is not a multiple of 2"):
-        models.Attention(9, 2)
+        comparators.Attention(9, 2)
 
 
 def test_attention_equals_softmax_over_frames():
     torch.manual_seed(0)
-    layer = models.Attention(6, 2).double()
+    layer = comparators.Attention(6, 2).double()
     x = torch.randn(2, 4, 6, dtype=torch.float64)
     query, key, value = layer.in_proj(x).split(6, dim=2)
     mixed = torch.empty_like(x)

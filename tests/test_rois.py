@@ -139,3 +139,24 @@ def test_nothing_left_of_a_region_is_an_error_that_names_it():
 def test_an_unknown_set_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="unknown roi_set '7'; known: 5, 18"):
         rois.roi_set("7")
+
+
+def eyes_at(left: tuple[int, int], right: tuple[int, int]) -> np.ndarray:
+    points = np.zeros((68, 2), int)
+    points[39], points[42] = left, right
+    return points
+
+
+def test_crop_is_nine_half_eye_distances_wide():
+    # g = 17 (35 // 2), centre (117, 150): 3.5 g = 59, 4.5 g = 76, 5.5 g = 93
+    assert rois.face_crop(eyes_at((100, 150), (135, 151))) == Rect(91, 243, 41, 193)
+
+
+def test_crop_stops_at_the_top_and_left_edges_only():
+    assert rois.face_crop(eyes_at((20, 30), (60, 30))) == Rect(0, 140, 0, 130)
+
+
+@pytest.mark.parametrize("right", [(100, 150), (101, 150), (40, 150)])
+def test_eye_corners_that_give_no_rectangle_are_refused(right):
+    with pytest.raises(ValueError, match="no face crop: inner eye corners"):
+        rois.face_crop(eyes_at((100, 150), right))

@@ -1,13 +1,7 @@
 """The scan against a plain float64 loop, on every back end; the layer against its formula."""
 
-import importlib.util
 import logging
 import math
-import re
-import sys
-import types
-from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metst_lib import ssm
+from metst_lib.kernels import scan
 
 torch.set_num_threads(1)
 # (back end, recompute): each way to the same numbers that CPU tensors can take here.
@@ -330,8 +325,8 @@ def test_unknown_and_absent_back_ends_are_named():
 @pytest.mark.parametrize("compiled", [True, False])
 def test_the_back_end_in_use_is_said_once(monkeypatch, caplog, compiled):
     reason = "" if compiled else "no compiler was there"
-    monkeypatch.setattr(ssm, "_library", lambda: (None, reason))
-    monkeypatch.setattr(ssm, "_scan_c", lambda *arguments: None)
+    monkeypatch.setattr(scan, "library", lambda: (None, reason))
+    monkeypatch.setattr(scan, "_scan", lambda *arguments: None)
     ssm._announce.cache_clear()
     inputs = random_inputs(0, 1, 2, 3, 4)
     with caplog.at_level(logging.INFO, logger="metst_lib.ssm"):
@@ -346,7 +341,7 @@ def test_the_back_end_in_use_is_said_once(monkeypatch, caplog, compiled):
 @pytest.mark.parametrize("level", [0, 1, 2])
 @pytest.mark.parametrize("state", [5, 16, 64])
 def test_the_c_scan_is_right_with_every_set_of_instructions(monkeypatch, level, state):
-    monkeypatch.setattr(ssm, "C_LEVEL", level)
+    monkeypatch.setattr(scan, "LEVEL", level)
     check(random_inputs(11, 2, 7, 3, state), (ssm.available_backends()[-1], False), 1e-10)
     check(random_inputs(11, 2, 7, 3, state, torch.float32), (ssm.available_backends()[-1], False), 1e-5)
 
@@ -362,77 +357,6 @@ def test_a_gpu_gives_the_numbers_of_the_cpu():
         results.append([y.detach().cpu(), *(x.grad.cpu() for x in inputs.values())])
     for a, b in zip(*results, strict=True):
         assert relative(b.numpy(), a.numpy()) < 1e-4
-
-
-@pytest.fixture
-def no_library_cache():
-    ssm._library.cache_clear()
-    yield
-    ssm._library.cache_clear()
-
-
-@pytest.mark.parametrize(
-    ("build", "reason"),
-    [
-        (None, "was not compiled"),
-        (b"not a library", "cannot be loaded"),
-        ("another library", "cannot be loaded .*scan_version"),
-    ],
-)
-def test_without_a_sound_build_the_readable_scan_serves(
-    monkeypatch, tmp_path, no_library_cache, build, reason
-):
-    if build == "another library":  # any extension that is not ours: it loads, but lacks our functions
-        build = Path(importlib.util.find_spec("numpy._core._multiarray_umath").origin).read_bytes()
-    if build:
-        (tmp_path / f"_scan{EXTENSION_SUFFIXES[0]}").write_bytes(build)
-    monkeypatch.setattr(ssm, "__file__", str(tmp_path / "ssm.py"))
-    assert ssm.available_backends() == ["torch"]
-    assert ssm.choose_backend("cpu") == "torch"
-    assert re.search(reason, ssm.missing_backends("cpu")["c"])
-    with pytest.raises(ValueError, match=f"'c' cannot run here: .*{reason}"):
-        ssm.selective_scan(**random_inputs(0, 1, 2, 3, 4), backend="c")
-    assert ssm.selective_scan(**random_inputs(0, 1, 2, 3, 4)).shape == (1, 2, 3)
-
-
-def test_a_build_of_another_version_is_passed_over(monkeypatch, no_library_cache):
-    monkeypatch.setattr(ssm, "C_VERSION", ssm.C_VERSION + 1)
-    assert "install" in ssm.missing_backends("cpu")["c"]
-    assert ssm.choose_backend("cpu") == "torch"
-
-
-@pytest.fixture
-def no_mamba_ssm_cache():
-    ssm._mamba_ssm.cache_clear()
-    yield
-    ssm._mamba_ssm.cache_clear()
-
-
-def test_without_its_kernel_mamba_ssm_is_passed_over(monkeypatch, no_mamba_ssm_cache):
-    monkeypatch.setitem(sys.modules, "selective_scan_cuda", None)  # makes the import fail
-    assert ssm.choose_backend("cuda") == "torch"
-    assert "kernel cannot be imported" in ssm.missing_backends("cuda")["mamba_ssm"]
-
-
-def test_mamba_ssm_serves_float32_on_a_gpu_with_time_last(monkeypatch, no_mamba_ssm_cache):
-    def time_last(u, delta, A, B, C, D, z, delta_bias, delta_softplus):
-        """A stand-in that takes arguments as mamba-ssm's kernel does: (b, c, l) and (b, n, l)."""
-        assert u.is_contiguous() and B.is_contiguous() and delta_softplus is True
-        u, delta, B, C, z = (x.mT.numpy() for x in (u, delta, B, C, z))
-        return torch.tensor(loop(u, delta, A.numpy(), B, C, D.numpy(), z, delta_bias.numpy())).mT
-
-    monkeypatch.setitem(sys.modules, "selective_scan_cuda", types.ModuleType("selective_scan_cuda"))
-    name = "mamba_ssm.ops.selective_scan_interface"
-    for part in ("mamba_ssm", "mamba_ssm.ops", name):
-        monkeypatch.setitem(sys.modules, part, types.ModuleType(part))
-    sys.modules[name].selective_scan_fn = time_last
-    assert ssm.choose_backend("cuda") == "mamba_ssm"
-    assert ssm.choose_backend("cuda", torch.float64) == "torch"
-    assert ssm.choose_backend("cpu") != "mamba_ssm"
-
-    inputs = {k: x.detach() for k, x in random_inputs(0, 2, 5, 3, 16).items()}
-    y = ssm._scan_mamba_ssm(*(inputs[name] for name in ARGUMENTS), True)
-    torch.testing.assert_close(y, ssm.selective_scan(**inputs, delta_softplus=True))
 
 
 def test_recompute_keeps_inputs_only():

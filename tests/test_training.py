@@ -1,7 +1,7 @@
-"""Fitting one fold: what is learned, from what, and that it can be repeated."""
+"""Fitting a network: what is learned, from what, and that it can be repeated; predicting with it."""
 
-import dataclasses
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,162 +9,52 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
+from toys import CHANNELS, QUICK, WINDOW, Small, as_flow, equal, toy
 
-from metst_lib.events import CLASSES, EMOTIONS, Event
+from metst_lib.events import CLASSES, EMOTIONS, Event, Prediction
 from metst_lib.metrics import evaluate
-from metst_lib.spotting import find_events
+from metst_lib.spotting import Rule
 from metst_lib.training import (
-    Checkpoint,
-    FlowMagnitude,
     TrainingSettings,
+    check_predictions,
     class_weights,
-    displacement,
     fit,
-    fit_flow_magnitude,
     predict,
-    predict_flow_magnitude,
-    split,
     weighted_cross_entropy,
 )
-from metst_lib.windows import cut, window_starts
-
-WINDOW, CHANNELS = 16, 4
-QUICK = TrainingSettings(epochs=3, lr=1e-2, batch=16, ratio=1.0, device="cpu")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-class Small(nn.Module):
-    """Convolutions over time, with the batch normalisation and dropout that a fold must not leak through."""
-
-    def __init__(self, dim=24):
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv1d(CHANNELS, dim, 5, padding=2), nn.BatchNorm1d(dim), nn.ReLU(), nn.Dropout(0.1),
-            nn.Conv1d(dim, dim, 5, padding=2), nn.BatchNorm1d(dim), nn.ReLU(),
-        )  # fmt: skip
-        self.spot, self.emotion = nn.Linear(dim, 1), nn.Linear(dim, 5)
-
-    def forward(self, x):
-        features = self.body(x).transpose(1, 2)
-        return torch.sigmoid(self.spot(features)).squeeze(-1), self.emotion(features)
-
-
-def as_flow(signal, window=WINDOW):
-    """A (T, C) signal in windows, each relative to its first frame, as ROI flow is."""
-    starts = window_starts(len(signal), window)
-    pieces = cut(signal, starts, window)
-    values = (pieces - pieces[:, :1]).transpose(0, 2, 1).astype(np.float32)
-    return SimpleNamespace(values=values, starts=starts, n_frames=len(signal))
-
-
-def toy(subjects=3, videos=2, n_frames=240, seed=0):
-    """Bumps of ten frames in one channel: which channel and which way is the emotion; drift and noise."""
-    rng = np.random.default_rng(seed)
-    where = {"negative": (0, 1), "positive": (1, 1), "surprise": (0, -1), "others": (2, 1)}
-    flows, events = {}, {}
-    for s in range(subjects):
-        for v in range(videos):
-            signal = rng.normal(0, 0.03, (n_frames, CHANNELS))
-            signal += np.cumsum(rng.normal(0, 0.01, (n_frames, CHANNELS)), axis=0)
-            found = []
-            for i, onset in enumerate(range(8, n_frames - 14, 40)):
-                onset = onset + int(rng.integers(0, 20))
-                emotion = EMOTIONS[(s + v + i) % 4]
-                channel, sign = where[emotion]
-                signal[onset : onset + 11, channel] += sign * np.sin(np.linspace(0, np.pi, 11))
-                found.append(Event(onset, onset + 10, emotion=emotion))
-            flows[f"s{s}", "ab"[v]], events[f"s{s}", "ab"[v]] = as_flow(signal), found
-    return flows, events
-
-
-def weights_of(fitted):
-    return {name: tensor.numpy().copy() for name, tensor in fitted.model.state_dict().items()}
-
-
-def equal(a, b):
-    return all(
-        np.array_equal(x, y) for x, y in zip(weights_of(a).values(), weights_of(b).values(), strict=True)
-    )
-
 
 # --------------------------------------------------------------------------------------------- learning
 
 
-def pooled(flows, events, predictor, k_p=5):
-    found = {key: find_events(*predictor(flows[key]), k_p) for key in flows}
-    return evaluate(found, events)
-
-
 def test_a_toy_problem_is_learned_and_a_constant_score_is_not():
     flows, events = toy(subjects=4)
-    train, test = split(flows, "s3")
-    fitted = fit(
-        Small,
-        {k: flows[k] for k in train},
-        {k: events[k] for k in train},
-        TrainingSettings(epochs=40, lr=1e-2, batch=16, ratio=1.0, device="cpu"),
-        seed=0,
-    )
-    unseen, truth = {k: flows[k] for k in test}, {k: events[k] for k in test}
-    scores = pooled(unseen, truth, lambda flow: predict(fitted.model, flow))
-    assert scores.spotting.f1 > 0.8 and scores.recognition.uar > 0.8
+    unseen = {key: flows.pop(key) for key in list(flows) if key[0] == "s3"}
+    truth = {key: events.pop(key) for key in unseen}
+    fitted = fit(Small, flows, events, replace(QUICK, epochs=40), seed=0)
+
+    def scores(predictor):
+        found = {key: Rule(half_width=5).find(predictor(flow)) for key, flow in unseen.items()}
+        return evaluate(found, truth)
+
+    learned = scores(fitted.predict)
+    assert learned.spotting.f1 > 0.8 and learned.recognition.uar > 0.8
     assert fitted.history.loss.iloc[-1] < fitted.history.loss.iloc[0] / 2
 
     def constant(flow):
-        return np.full(flow.n_frames, 0.4), np.tile(np.eye(5)[0], (flow.n_frames, 1))
+        return Prediction(np.full(flow.n_frames, 0.4), np.tile(np.eye(5)[0], (flow.n_frames, 1)))
 
-    assert pooled(unseen, truth, constant).spotting.f1 == 0
-
-
-# ------------------------------------------------------------------------------------- what may be seen
+    assert scores(constant).spotting.f1 == 0
 
 
-def test_nothing_of_the_test_subject_reaches_training():
+def test_macro_expressions_are_learned_alike_without_emotions():
     flows, events = toy()
-    train, test = split(flows, "s1")
-    assert {s for s, _ in test} == {"s1"} and "s1" not in {s for s, _ in train}
-
-    def fold(flows, events):
-        return fit(Small, {k: flows[k] for k in train}, {k: events[k] for k in train}, QUICK, seed=5)
-
-    clean = fold(flows, events)
-    rng = np.random.default_rng(0)
-    for key in test:
-        # Frames, labels and lengths of the test subject made garbage: a single look at them would show.
-        flows[key] = SimpleNamespace(
-            values=np.full((3, 7, 5), np.nan), starts=rng.integers(0, 9, 3), n_frames=-1
-        )
-        events[key] = [Event(0, 10**6), Event(3, 4, kind="macro")]
-    poisoned = fold(flows, events)
-    assert equal(clean, poisoned)
-    assert clean.statistics == poisoned.statistics
-    assert clean.history.equals(poisoned.history)
-
-
-def test_what_is_trained_on_does_matter():
-    # The counterpart of the test above: it would pass if nothing were looked at at all.
-    flows, events = toy()
-    train, _ = split(flows, "s1")
-    one = fit(Small, {k: flows[k] for k in train}, {k: events[k] for k in train}, QUICK, seed=5)
-    flows[train[0]].values[:] *= 1.01
-    two = fit(Small, {k: flows[k] for k in train}, {k: events[k] for k in train}, QUICK, seed=5)
-    assert not equal(one, two)
-
-
-def test_a_split_is_by_subject_and_complete():
-    keys = [("a", "1"), ("b", "1"), ("a", "2"), ("c", "1")]
-    assert split(keys, "a") == ([("b", "1"), ("c", "1")], [("a", "1"), ("a", "2")])
-    with pytest.raises(ValueError, match="unknown subject 'd'; known: a, b, c"):
-        split(keys, "d")
-    with pytest.raises(ValueError, match="no subject but a to train on"):
-        split([("a", "1")], "a")
+    macro = {key: [Event(e.onset, e.offset, kind="macro") for e in found] for key, found in events.items()}
+    fitted = fit(Small, flows, macro, QUICK, seed=0, kind="macro")
+    micro = fit(Small, flows, events, QUICK, seed=0)
+    assert fitted.statistics["absent"] == list(EMOTIONS)
+    assert fitted.statistics["windows_with_event"] == micro.statistics["windows_with_event"]
+    with pytest.raises(ValueError, match=r"none of the \d+ training windows holds a frame of a micro-"):
+        fit(Small, flows, macro, QUICK, seed=0)
 
 
 # ------------------------------------------------------------------------------------------ repeatability
@@ -227,8 +117,8 @@ def test_augmentation_scales_the_flow():
         key: SimpleNamespace(values=2 * flow.values, starts=flow.starts, n_frames=flow.n_frames)
         for key, flow in flows.items()
     }
-    still = TrainingSettings(**{**vars(QUICK), "augment": (1.0, 1.0)})
-    doubling = TrainingSettings(**{**vars(QUICK), "augment": (2.0, 2.0)})
+    still = replace(QUICK, augment=(1.0, 1.0))
+    doubling = replace(QUICK, augment=(2.0, 2.0))
     assert equal(fit(Small, flows, events, doubling, seed=3), fit(Small, twice, events, still, seed=3))
     assert not equal(fit(Small, flows, events, QUICK, seed=3), fit(Small, flows, events, still, seed=3))
 
@@ -240,120 +130,6 @@ def test_the_learning_rate_rises_to_its_highest_and_falls_again():
     # Three tenths up, seven tenths down.
     assert lr.iloc[3] == lr.max() == pytest.approx(1e-2, rel=0.05)
     assert lr.iloc[:4].is_monotonic_increasing and lr.iloc[3:].is_monotonic_decreasing
-
-
-# -------------------------------------------------------------------------------------------- checkpoints
-
-
-class Stopped(Exception):
-    """What stands for the kill."""
-
-
-@pytest.fixture
-def stopped(tmp_path):
-    """A training of six epochs killed in the fifth: (how to go on with it, its checkpoint, what was said)."""
-    flows, events = toy()
-    six, said = dataclasses.replace(QUICK, epochs=6), []
-    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "this fold", every=0, say=said.append)
-
-    def train(checkpoint=None, settings=six, model=Small, log=None):
-        return fit(model, flows, events, settings, seed=3, log=log, checkpoint=checkpoint)
-
-    def kill(line):
-        if line.startswith("epoch 5/"):
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        train(checkpoint, log=kill)
-    assert checkpoint.path.is_file() and not said
-    return train, checkpoint, said
-
-
-def test_a_stopped_training_goes_on_to_the_same_weights_bit_for_bit(stopped):
-    train, checkpoint, said = stopped
-    lines = []
-    torch.manual_seed(99)  # whatever state the new process is in
-    resumed, whole = train(checkpoint, log=lines.append), train()
-    assert equal(resumed, whole)
-    assert resumed.history.equals(whole.history) and resumed.statistics == whole.statistics
-    assert (resumed.resumed, whole.resumed) == (4, 0) and resumed.earlier > 0 == whole.earlier
-    assert [line.split(":")[0] for line in lines] == ["epoch 5/6", "epoch 6/6"]
-    assert said == [f"training goes on after epoch 4 of 6: {checkpoint.path}"]
-
-
-def test_a_training_without_its_checkpoint_file_starts_anew_in_silence(stopped):
-    train, checkpoint, said = stopped
-    checkpoint.remove()
-    checkpoint.remove()
-    assert equal(train(checkpoint), train()) and not said
-
-
-def test_a_short_training_writes_no_checkpoint(stopped, tmp_path):
-    train, _, said = stopped
-    patient = Checkpoint(tmp_path / "patient.pt", "this fold", say=said.append)
-    train(patient)
-    assert not patient.path.exists()
-
-
-def test_a_checkpoint_of_another_training_is_ignored_with_a_word(stopped):
-    train, checkpoint, said = stopped
-    other = dataclasses.replace(checkpoint, identity="another fold")
-    assert other.read("any") is None
-    for foreign in (
-        {"checkpoint": other},
-        {"checkpoint": checkpoint, "settings": dataclasses.replace(QUICK, epochs=7)},
-        {"checkpoint": checkpoint, "model": lambda: Small(dim=20)},
-    ):
-        before = checkpoint.path.read_bytes()
-        said.clear()
-        assert train(**foreign).resumed == 0
-        assert said == [f"{checkpoint.path} is ignored, training starts anew: it belongs to another training"]
-        checkpoint.path.write_bytes(before)
-
-
-def test_a_damaged_checkpoint_is_ignored_with_a_word(stopped):
-    train, checkpoint, said = stopped
-    whole = checkpoint.path.read_bytes()
-    flipped = bytearray(whole)
-    flipped[len(whole) // 2] ^= 1  # in the weights, where torch's reader would not see it
-    for content in (b"", b"not an archive", whole[: len(whole) // 2], bytes(flipped)):
-        checkpoint.path.write_bytes(content)
-        said.clear()
-        assert checkpoint.read("any") is None
-        assert said and "is ignored, training starts anew: it is damaged" in said[0]
-    assert equal(train(checkpoint), train())
-
-
-def test_a_checkpoint_that_would_run_code_is_not_opened(tmp_path):
-    said = []
-    torch.save({"identity": "this fold", "shape": "any", "code": Stopped()}, tmp_path / "c.pt")
-    assert Checkpoint(tmp_path / "c.pt", "this fold", say=said.append).read("any") is None
-    assert "it is damaged" in said[0]
-
-
-def test_a_checkpoint_that_cannot_be_written_stops_no_training(stopped, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    train, _, said = stopped
-    monkeypatch.setattr(torch, "save", full)
-    assert equal(train(Checkpoint(tmp_path / "c.pt", "this fold", every=0, say=said.append)), train())
-    assert len(said) == 5 and not (tmp_path / "c.pt").exists()
-    assert "no checkpoint could be written, training goes on without" in said[0]
-    assert "No space left on device" in said[0]
-
-
-def test_a_training_that_diverges_leaves_no_checkpoint(stopped):
-    train, checkpoint, _ = stopped
-
-    class Breaks(Small):
-        def forward(self, x):
-            score, logits = super().forward(x)
-            return score, logits * np.nan
-
-    with pytest.raises(FloatingPointError, match="loss is nan in epoch 5"):
-        train(checkpoint, model=Breaks)
-    assert not checkpoint.path.exists()
 
 
 # ----------------------------------------------------------------------------------------- losses, weights
@@ -400,7 +176,6 @@ def test_statistics_come_from_the_training_frames_and_can_be_written_as_json():
     flows, events = toy(subjects=2)
     fitted = fit(Small, flows, events, QUICK, seed=0)
     seen = json.loads(json.dumps(fitted.statistics, allow_nan=False))
-    assert seen["half_width"] == 5
     has_event = 0
     for key, flow in flows.items():
         marked = {f for e in events[key] for f in range(e.onset + 1, e.offset)}
@@ -422,13 +197,13 @@ def test_statistics_come_from_the_training_frames_and_can_be_written_as_json():
 def test_feature_synergy_is_neutrals_part_in_the_loss():
     flows, events = toy()
     on = fit(Small, flows, events, QUICK, seed=0)
-    off = fit(Small, flows, events, TrainingSettings(**{**vars(QUICK), "feature_synergy": False}), seed=0)
+    off = fit(Small, flows, events, replace(QUICK, feature_synergy=False), seed=0)
     assert off.statistics["class_weights"]["neutral"] == 0 < on.statistics["class_weights"]["neutral"]
     for name in EMOTIONS:
         assert off.statistics["class_weights"][name] == on.statistics["class_weights"][name]
     flow = flows["s0", "a"]
     neutral_on, neutral_off = (
-        (predict(fitted.model, flow)[1].argmax(axis=1) == CLASSES.index("neutral")).mean()
+        (fitted.predict(flow).logits.argmax(axis=1) == CLASSES.index("neutral")).mean()
         for fitted in (on, off)
     )
     assert neutral_on > neutral_off + 0.1
@@ -463,21 +238,53 @@ def test_prediction_stitches_windows_and_leaves_the_model_as_it_was():
     flow = flows["s0", "a"]
     model = fit(Small, flows, events, QUICK, seed=0).model
     assert not model.training
-    score, logits = predict(model, flow)
+    seen = predict(model, flow)
+    score = seen.score
     assert not model.training
-    assert score.shape == (240,) and logits.shape == (240, 5) and score.dtype == np.float32
+    assert score.shape == (240,) and seen.logits.shape == (240, 5) and score.dtype == np.float32
     assert 0 <= score.min() and score.max() <= 1
-    np.testing.assert_allclose(predict(model, flow, batch=3)[0], score, atol=1e-6)
+    np.testing.assert_allclose(predict(model, flow, batch=3).score, score, atol=1e-6)
     model.train()
-    np.testing.assert_array_equal(predict(model, flow)[0], score)  # evaluation mode: no dropout
+    np.testing.assert_array_equal(predict(model, flow).score, score)  # evaluation mode: no dropout
     assert model.training
     with torch.no_grad():
         by_window, _ = model.eval()(torch.from_numpy(flow.values))
-    released, _ = predict(model, flow, stitch="released")
+    released = predict(model, flow, stitch="released").score
     np.testing.assert_allclose(released[:WINDOW], by_window[0].numpy(), atol=1e-6)
     np.testing.assert_allclose(score[: WINDOW // 2], by_window[0, : WINDOW // 2].numpy(), atol=1e-6)
     both = (by_window[0, WINDOW // 2 :] + by_window[1, : WINDOW // 2]) / 2
     np.testing.assert_allclose(score[WINDOW // 2 : WINDOW], both.numpy(), atol=1e-6)
+
+
+def test_what_was_fitted_predicts_with_the_stitching_that_it_was_given():
+    flows, events = toy(subjects=2)
+    fitted = fit(Small, flows, events, QUICK, seed=0, stitch="released")
+    flow = flows["s0", "a"]
+    expected = predict(fitted.model, flow, "released")
+    assert np.array_equal(fitted.predict(flow).score, expected.score)
+    assert np.array_equal(fitted.predict(flow).logits, expected.logits)
+    assert not np.array_equal(expected.score, predict(fitted.model, flow).score)
+
+
+def seen(score, logit=0.0):
+    return Prediction(np.asarray(score, np.float32), np.full((len(score), 5), logit, np.float32))
+
+
+def test_predictions_that_are_not_finite_are_refused_by_the_videos_name():
+    fine = seen([0.1, 0.9])
+    check_predictions({("s0", "a"): fine}, epochs=3)
+    for bad in (seen([0.1, np.nan]), seen([np.inf, 0.2]), seen([0.1, 0.9], logit=np.nan)):
+        with pytest.raises(FloatingPointError, match="scores of video s1 b are NaN or infinite"):
+            check_predictions({("s0", "a"): fine, ("s1", "b"): bad}, epochs=0)
+
+
+def test_scores_that_are_flat_everywhere_are_those_of_a_network_that_has_not_learned():
+    flat = seen([0.25, 0.25, 0.25])
+    with pytest.raises(FloatingPointError, match=r"0\.250000 in every frame of every video after epoch 7"):
+        check_predictions({("s0", "a"): flat, ("s0", "b"): flat}, epochs=7)
+    check_predictions({("s0", "a"): flat, ("s0", "b"): seen([0.2, 0.3])}, epochs=7)  # a still video
+    check_predictions({("s0", "a"): flat}, epochs=0)  # nothing was trained: there may be nothing to see
+    check_predictions({}, epochs=7)
 
 
 # ------------------------------------------------------------------------------------------------- errors
@@ -488,7 +295,7 @@ def test_nan_in_flow_is_never_trained_on_nor_predicted_from():
     flows["s1", "b"].values[2, 1, 3] = np.nan
     with pytest.raises(ValueError, match="flow of video s1 b holds NaN"):
         fit(Small, flows, events, QUICK, seed=0)
-    with pytest.raises(ValueError, match="flow holds NaN"):
+    with pytest.raises(ValueError, match="the flow holds NaN"):
         predict(Small(), flows["s1", "b"])
 
 
@@ -563,83 +370,3 @@ def test_a_gpu_that_is_not_there_is_an_error_and_auto_is_the_cpu():
     with pytest.raises(ValueError, match="torch sees no GPU"):
         fit(Small, flows, events, TrainingSettings(device="cuda"), seed=0)
     assert fit(Small, flows, events, TrainingSettings(epochs=1), seed=0).statistics["device"] == "cpu"
-
-
-# ----------------------------------------------------------------------------------------- flow-magnitude
-
-
-def test_displacement_undoes_the_windows():
-    signal = np.cumsum(np.random.default_rng(0).normal(size=(75, CHANNELS)), axis=0)
-    path = displacement(as_flow(signal))
-    np.testing.assert_allclose(path, signal - signal[0], atol=1e-5)
-
-
-def test_flow_magnitude_finds_motion_out_and_back_and_its_direction():
-    flows, events = toy(subjects=4)
-    train, test = split(flows, "s3")
-    settings = fit_flow_magnitude({k: flows[k] for k in train}, {k: events[k] for k in train})
-    assert settings.half_width == 5 and settings.f1 > 0.9
-    scores = pooled(
-        {k: flows[k] for k in test},
-        {k: events[k] for k in test},
-        lambda flow: predict_flow_magnitude(flow, settings),
-    )
-    assert scores.spotting.f1 > 0.8 and scores.recognition.uar > 0.8
-
-
-def test_flow_magnitude_follows_motion_and_not_place():
-    # A region that drifts away slowly scores low all the while; one that goes out and back scores high there.
-    path = np.zeros((120, CHANNELS))
-    path[:, 0] = np.linspace(0, 5, 120)
-    path[60:71, 2] = np.sin(np.linspace(0, np.pi, 11))
-    for measure in ("range", "return"):
-        settings = FlowMagnitude(measure, 5, "max", None, None, 5, 0.0, ((1.0, 0, 0, 0), None, None, None))
-        score, logits = predict_flow_magnitude(as_flow(path), settings)
-        assert score.shape == (120,) and logits.shape == (120, 5) and score.dtype == np.float32
-        assert abs(int(score.argmax()) - 65) <= 5
-        assert score[:50].max() < 0.5 * score.max()
-        assert (logits[:, 4] < logits[:, :4].min(axis=1)).all()  # never neutral
-        assert (logits[:, 1:4] == -1).all()  # classes that training lacks
-
-
-def test_the_ceiling_and_the_limit_keep_large_motion_from_hiding_small_motion():
-    path = np.zeros((200, CHANNELS))
-    for onset, height in ((40, 1.0), (120, 6.0)):
-        path[onset : onset + 11, 2] = height * np.sin(np.linspace(0, np.pi, 11))
-
-    def apexes(ceiling, limit):
-        settings = FlowMagnitude(
-            "return", 5, "max", ceiling, limit, 5, 0.0, ((0, 0, 1.0, 0), None, None, None)
-        )
-        return {e.apex // 20 for e in find_events(*predict_flow_magnitude(as_flow(path), settings), 5)}
-
-    assert apexes(None, None) == {6}
-    assert apexes(0.5, None) == {2, 6}
-    assert apexes(None, 3.0) == {2}
-
-
-def test_flow_magnitude_chooses_by_what_it_is_given_and_the_same_each_time():
-    flows, events = toy(subjects=2)
-    one, two = fit_flow_magnitude(flows, events), fit_flow_magnitude(dict(reversed(flows.items())), events)
-    assert one == two
-    json.dumps(dataclasses.asdict(one), allow_nan=False)
-    found = {key: find_events(*predict_flow_magnitude(flows[key], one), one.half_width) for key in flows}
-    assert evaluate(found, events).spotting.f1 == pytest.approx(one.f1)  # as fitted, so predicted
-    without = {key: [e for e in found if e.emotion != "others"] for key, found in events.items()}
-    assert fit_flow_magnitude(flows, without).centroids[3] is None
-
-
-def test_flow_magnitude_refuses_bad_flow():
-    flows, events = toy(subjects=2)
-    settings = fit_flow_magnitude(flows, events)
-    with pytest.raises(ValueError, match="fitted on flow of 4 channels, got 2"):
-        predict_flow_magnitude(as_flow(np.zeros((60, 2))), settings)
-    flows["s1", "a"].values[0, 0, 0] = np.nan
-    with pytest.raises(ValueError, match="flow of video s1 a holds NaN"):
-        fit_flow_magnitude(flows, events)
-    with pytest.raises(ValueError, match="flow holds NaN"):
-        predict_flow_magnitude(flows["s1", "a"], settings)
-    with pytest.raises(ValueError, match="same videos: s1 a"):
-        fit_flow_magnitude({k: v for k, v in flows.items() if k != ("s1", "a")}, events)
-    with pytest.raises(ValueError, match="no micro-expression"):
-        fit_flow_magnitude({("s0", "a"): flows["s0", "a"]}, {("s0", "a"): []})

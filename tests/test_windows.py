@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metst_lib.events import Event
-from metst_lib.windows import cut, sample, stitch, targets, window_starts
+from metst_lib.events import Event, window_starts
+from metst_lib.windows import cut, sample, stitch, targets
 
 lengths = st.tuples(st.integers(1, 12), st.integers(0, 90)).map(
     lambda pair: (2 * pair[0] + pair[1], 2 * pair[0])

@@ -5,119 +5,59 @@ videos has onset, apex, offset and type, but no emotion: that stands in the tabl
 joined on Filename. The clips are numbered differently, so frames never come from there.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any
 
-from metst_lib.datasets.base import (
-    AuditLog,
-    Key,
-    RowReader,
-    annotation_table,
-    find_table,
-    flag_overlaps,
-    read_sheet,
-    text,
-)
+from metst_lib.datasets.reader import Reader, expected_of, located
+from metst_lib.datasets.rows import RowReader
+from metst_lib.datasets.sheets import read_sheet, text
+from metst_lib.events import Key
 
-FPS = 200.0
-FRAME_STEP = 7
-TABLES = ("SAMM_LongVideos_V3_Release.xlsx", "SAMM_Micro_FACS_Codes_v2.xlsx")
-FRAMES = "SAMM_longvideos/006_1/006_1_0001.jpg"
-SOURCE = "Manchester Metropolitan University: https://helward.mmu.ac.uk/STAFF/M.Yap/dataset.php"
-EMOTION_CLASSES = {
-    "anger": "negative",
-    "contempt": "negative",
-    "disgust": "negative",
-    "fear": "negative",
-    "sadness": "negative",
-    "happiness": "positive",
-    "surprise": "surprise",
-    "other": "others",
-}
-EXPECTED = {
-    "rows": 502,
-    "micro-expressions": 159,
-    "subjects with a micro-expression": 29,
-    "videos with a micro-expression": 79,
-    "negative": 92,
-    "positive": 26,
-    "surprise": 15,
-    "others": 26,
-    "macro-expressions": 343,
-    "subjects with a label": 30,
-    "videos": 147,
-}
-"""Counts of the owners' tables as this reader gives them; see `check`."""
-
-_LONG = (
-    "Subject", "Filename", "Inducement Code", "Onset", "Apex", "Offset", "Duration", "Type", "Action Units",
-    "Notes",
-)  # fmt: skip
+EMOTION_CLASSES = dict.fromkeys(("anger", "contempt", "disgust", "fear", "sadness"), "negative")
+EMOTION_CLASSES |= {"happiness": "positive", "surprise": "surprise", "other": "others"}
+_LONG = ("Subject", "Filename", "Onset", "Apex", "Offset", "Type", "Action Units", "Notes")
 _CLIPS = ("Filename", "Estimated Emotion")
+_CLIPS_BOOK = "SAMM_Micro_FACS_Codes_v2.xlsx"
 _NAME = re.compile(r"^(\d+)_(\d+)_(\d+)$")
 
 
-def tables(folder: Path) -> list[Path | None]:
-    """The table of the long videos (the highest version there is) and that of the clips."""
-    return [find_table(folder, r"samm_?long_?videos"), find_table(folder, r"samm_?micro_?facs")]
-
-
-def read(
-    long_videos: str | Path,
-    clips: str | Path | None = None,
-    *,
-    log: AuditLog,
-    name: str = "sammlv",
-    bad_rows: str = "error",
-    as_released: bool = False,
-):
-    """Annotations of the long videos in the owners' frame numbers (`base.COLUMNS`); changes go to the log.
+def read(rows: RowReader, long_videos: Path, clips: Path | None = None) -> list[dict]:
+    """Rows of the long videos in the owners' frame numbers.
 
     Known of these tables, and handled: a subject as a number or as padded text; frame numbers between frames
     (rounded); onset 0 (kept, flagged: the event begins before the video or its onset was not coded); apex −1
     (left empty). Without the table of the clips, emotions are not known. as_released changes nothing here:
     the released code has the same 159 micro-expressions.
     """
-    sheet = read_sheet(long_videos, 0, _LONG)
-    reader = RowReader(name, sheet, FPS, log, bad_rows)
-    emotions = None if clips is None else _emotions(clips)
+    reader = rows.on(read_sheet(long_videos, _LONG))
     if clips is None:
-        reason = f"no table {TABLES[1]}: the emotions of micro-expressions are not known"
-        log.add("flagged", reason, table=sheet.label)
-    for row, cells in sheet.rows():
+        reader.note("flagged", f"no table {_CLIPS_BOOK}: the emotions of micro-expressions are not known")
+    emotions = None if clips is None else _emotions(clips)
+    for row, cells in reader.sheet.rows():
         _row(reader, row, cells, emotions)
-    flag_overlaps(reader)
-    return annotation_table(reader.records)
+    reader.flag_overlaps()
+    return reader.records
 
 
-def locate(folder: Path, table_paths: list[Path | None]) -> dict[Key, Path]:
+def locate(folder: Path, paths: list[Path | None]) -> dict[Key, Path]:
     """(subject, video) -> folder of its frames, for all that are unpacked."""
-    found: dict[Key, Path] = {}
-    for top in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if top.is_dir() and re.fullmatch(r"samm_?long_?videos", top.name, re.IGNORECASE):
-            for path in sorted(top.iterdir()):
-                match = re.fullmatch(r"(\d+)_(\d+)", path.name)
-                if match and path.is_dir():
-                    subject = match[1].zfill(3)
-                    found.setdefault((subject, f"{subject}_{match[2]}"), path)
+
+    def key(match: re.Match[str]) -> Key:
+        subject = match[1].zfill(3)
+        return subject, f"{subject}_{match[2]}"
+
+    return located(folder, "*/*", r"samm_?long_?videos/(\d+)_(\d+)", key)
+
+
+def _emotions(path: Path) -> dict[str, tuple[str, str]]:
+    """Filename -> emotion, and the place where it stands."""
+    sheet, (name, column) = read_sheet(path, _CLIPS), _CLIPS
+    found = {}
+    for row, cells in sheet.rows():
+        where = f"{sheet.path.name}, row {row}, column {column!r}"
+        found[_filename(cells[name])] = text(cells[column]), where
     return found
-
-
-def place(key: Key) -> str:
-    """Where the frames of a video belong, below the set's folder."""
-    return f"SAMM_longvideos/{key[1]}"
-
-
-def _emotions(path: str | Path) -> dict[str, tuple[int, str, str]]:
-    """Filename -> row, emotion, and the name of the workbook."""
-    sheet = read_sheet(path, 0, _CLIPS)
-    return {
-        _filename(cells["Filename"]): (row, text(cells["Estimated Emotion"]), sheet.path.name)
-        for row, cells in sheet.rows()
-    }
 
 
 def _filename(cell: Any) -> str:
@@ -126,42 +66,57 @@ def _filename(cell: Any) -> str:
 
 
 def _row(reader: RowReader, row: int, cells: dict[str, Any], emotions: dict | None) -> None:
-    filename, type_ = _filename(cells["Filename"]), text(cells["Type"])
+    filename, type_, number = _filename(cells["Filename"]), text(cells["Type"]), text(cells["Subject"])
     reader.at(row)
     if not _NAME.match(filename):
         return reader.bad("Filename", f"{filename!r} is not <subject>_<video>_<number>")
     subject, video = filename.split("_")[0], filename.rpartition("_")[0]
     kind = next((kind for kind in ("macro", "micro") if type_.casefold().startswith(kind)), None)
     reader.at(row, subject, video, kind)
-    if text(cells["Subject"]).zfill(3) != subject:
-        return reader.bad("Subject", f"{text(cells['Subject'])!r}, but the Filename is {filename!r}")
+    if number.zfill(3) != subject:
+        return reader.bad("Subject", f"{number!r}, but the Filename is {filename!r}")
     if kind is None:
         return reader.bad("Type", f"unknown type {type_!r}; known: Macro, Micro - 1/2")
     frames = reader.numbers(cells, "Onset", "Apex", "Offset")
     if frames is None:
         return None
     onset, apex, offset = frames
-    raw = emotion = None
+    notes, raw = [text(cells["Notes"])], None
     if kind == "micro" and emotions is not None:
-        if filename not in emotions:
-            reader.note("flagged", f"{filename} is not in {TABLES[1]}: no emotion")
-        else:
-            clip_row, raw, book = emotions[filename]
-            emotion = EMOTION_CLASSES.get(raw.casefold())
-            if emotion is None:
-                known = ", ".join(EMOTION_CLASSES)
-                what = (
-                    f"{book}, row {clip_row}, column {_CLIPS[1]!r}: unknown emotion {raw!r}; known: {known}"
-                )
-                return reader.bad("Filename", f"{filename}: {what}")
-    notes = [text(cells["Notes"])]
+        raw, where = emotions.get(filename, (None, None))
+        if raw is None:
+            reader.note("flagged", f"{filename} is not in {_CLIPS_BOOK}: no emotion")
+        elif raw.casefold() not in EMOTION_CLASSES:
+            known = ", ".join(EMOTION_CLASSES)
+            return reader.bad("Filename", f"{filename}: {where}: unknown emotion {raw!r}; known: {known}")
     if onset == 0:
-        reason = f"onset 0 (up to frame {offset:g}): it begins before the video, or its onset was not coded"
-        reader.note("flagged", reason)
+        what = f"onset 0 (up to frame {offset:g})"
+        reader.note("flagged", f"{what}: it begins before the video, or its onset was not coded")
         notes.append("onset 0")
     if apex == -1:
         reader.note("repaired", "apex −1, not coded: left empty")
         notes.append("apex not coded")
         apex = None
-    units = text(cells["Action Units"])
+    emotion, units = raw and EMOTION_CLASSES[raw.casefold()], text(cells["Action Units"])
     return reader.take(onset, apex, offset, emotion_raw=raw, emotion=emotion, action_units=units, notes=notes)
+
+
+READER = Reader(
+    name="sammlv",
+    title="SAMM-LV",
+    licence="By agreement with its owners: non-commercial research, no redistribution, some faces not shown.",
+    source="Manchester Metropolitan University: https://helward.mmu.ac.uk/STAFF/M.Yap/dataset.php",
+    tables={
+        "SAMM_LongVideos_V3_Release.xlsx": r"samm_?long_?videos",
+        _CLIPS_BOOK: r"samm_?micro_?facs",
+    },
+    example="SAMM_longvideos/006_1/006_1_0001.jpg",
+    read=read,
+    locate=locate,
+    place="SAMM_longvideos/{video}",
+    fps=200.0,
+    frame_step=7,
+    window=30,
+    released=True,
+    expected=expected_of("sammlv"),
+)

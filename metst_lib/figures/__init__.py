@@ -14,102 +14,43 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 | architecture.py | architecture (Fig. 3) |
 | ablation.py | forest, sensitivity |
 | rehearsal.py | flow_lengths |
-| explorer.py | the picture of `widgets.explore` |
+| explorer.py | the picture of `app.explorer` |
 | recording.py | recording |
+
+Nothing is imported before it is asked for. The drawer may import the method and the drawers before it; a
+side file that says what a figure was drawn from is the caller's to write (`experiment.provenance`).
 
 Glossary: T frames of a video; k frames of a window; C channels of flow (region × x, y).
 """
 
-from metst_lib.figures._style import (
-    DASHES,
-    FULL,
-    HALF,
-    HATCHES,
-    PALETTE,
-    TEXT,
-    Drawing,
-    alt_text,
-    describe,
-    png,
-    save,
-    stamp,
-    theme,
-)
-from metst_lib.figures.ablation import forest, sensitivity
-from metst_lib.figures.architecture import Stage, architecture, arrange
-from metst_lib.figures.data import blink_rates, class_counts, durations, event_strip, timeline
-from metst_lib.figures.faces import (
-    alignment_on_off,
-    blink_beside_me,
-    draw_landmarks,
-    flow_of_event,
-    landmarks_on_canvas,
-    regions_on_canvas,
-)
-from metst_lib.figures.recording import recording
-from metst_lib.figures.rehearsal import flow_lengths
-from metst_lib.figures.results import (
-    EventView,
-    Output,
-    confusion,
-    key_regions,
-    one_video,
-    score_to_events,
-    two_variants,
-)
-from metst_lib.figures.schematics import (
-    Synergy,
-    result_synergy,
-    state_transition,
-    window_against_video,
-)
-from metst_lib.figures.training import discretisation, five_intervals, scan, training_curves
+import lazy_loader
 
-__all__ = [
-    "DASHES",
-    "FULL",
-    "HALF",
-    "HATCHES",
-    "PALETTE",
-    "TEXT",
-    "Drawing",
-    "EventView",
-    "Output",
-    "Stage",
-    "Synergy",
-    "alignment_on_off",
-    "alt_text",
-    "architecture",
-    "arrange",
-    "blink_beside_me",
-    "blink_rates",
-    "class_counts",
-    "confusion",
-    "describe",
-    "discretisation",
-    "draw_landmarks",
-    "durations",
-    "event_strip",
-    "five_intervals",
-    "flow_lengths",
-    "flow_of_event",
-    "forest",
-    "key_regions",
-    "landmarks_on_canvas",
-    "one_video",
-    "png",
-    "recording",
-    "regions_on_canvas",
-    "result_synergy",
-    "save",
-    "scan",
-    "score_to_events",
-    "sensitivity",
-    "stamp",
-    "state_transition",
-    "theme",
-    "timeline",
-    "training_curves",
-    "two_variants",
-    "window_against_video",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "_style": ["FULL", "PALETTE", "Drawing", "alt_text", "describe", "png", "save", "stamp", "theme"],
+        "ablation": ["forest", "sensitivity"],
+        "architecture": ["architecture"],
+        "data": ["blink_rates", "class_counts", "durations", "event_strip", "timeline"],
+        "faces": [
+            "alignment_on_off",
+            "blink_beside_me",
+            "flow_of_event",
+            "landmarks_on_canvas",
+            "regions_on_canvas",
+        ],
+        "recording": ["recording"],
+        "rehearsal": ["flow_lengths"],
+        "results": [
+            "EventView",
+            "Output",
+            "confusion",
+            "key_regions",
+            "one_video",
+            "score_to_events",
+            "two_variants",
+        ],
+        "schematics": ["result_synergy", "state_transition", "window_against_video"],
+        "training": ["discretisation", "five_intervals", "scan", "training_curves"],
+    },
+)

@@ -1,15 +1,15 @@
 """One look for every figure: sizes, colours, marks, text alternatives and files.
 
 Colours are a colour-blind-safe set, one for each emotion in every figure; dash patterns, hatches and short
-names repeat what colour says, so that a grey print-out reads as well. Sizes are inches on paper.
+names repeat what colour says, so that a grey print-out reads as well. Sizes are inches on paper; the rest of
+the look stands in look.mplstyle.
 """
-
-from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -23,54 +23,75 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
-from metst_lib import provenance
 from metst_lib._files import atomic
-from metst_lib.events import CLASSES, NEUTRAL, Event, iou
+from metst_lib.events import CLASSES, NEUTRAL, Event, Video, iou
 
+#: Width of a full-page figure, in inches.
 FULL = 7.0
-"""Width of a full-page figure, in inches."""
+#: Width of a one-column figure, in inches.
 HALF = 3.5
-"""Width of a one-column figure, in inches."""
-TEXT = 8.0
-"""The smallest text in any figure, in points."""
-DPI = 160
-"""Pixels per inch of the PNG files."""
+LOOK = matplotlib.rc_params_from_file(Path(__file__).with_name("look.mplstyle"), use_default_template=False)
+#: The smallest text in any figure, in points.
+TEXT = LOOK["font.size"]
+#: Pixels per inch of the PNG files.
+DPI = LOOK["savefig.dpi"]
 
-PALETTE = {
-    "negative": "#D55E00",
-    "positive": "#009E73",
-    "surprise": "#0072B2",
-    "others": "#7A1F5C",
-    "neutral": "#6A6A6A",
+_LOOKS = {
+    "negative": ("#D55E00", "-", ""),
+    "positive": ("#009E73", (0, (5, 1.5)), "////"),
+    "surprise": ("#0072B2", (0, (3, 1, 1, 1)), "...."),
+    "others": ("#7A1F5C", (0, (1.2, 1)), "xxxx"),
+    "neutral": ("#6A6A6A", "-", "----"),
 }
-"""The colour of each emotion."""
-DASHES = {
-    "negative": "-",
-    "positive": (0, (5, 1.5)),
-    "surprise": (0, (3, 1, 1, 1)),
-    "others": (0, (1.2, 1)),
-    "neutral": "-",
-}
-"""The dash pattern of each emotion's curve. Neutral's is solid like negative's, but thinner and grey."""
-HATCHES = {"negative": "", "positive": "////", "surprise": "....", "others": "xxxx", "neutral": "----"}
-"""The hatch of each emotion's bars."""
+#: Of each emotion: its colour, the dash pattern of its curve, the hatch of its bars. Neutral's curve is solid
+#: like negative's, but thinner and grey.
+PALETTE, DASHES, HATCHES = ({name: look[i] for name, look in _LOOKS.items()} for i in range(3))
 INK = "#222222"
-TRUTH = "#56B4E9"
-"""The shade of a true interval behind a curve."""
+#: Arrows of the schematic figures.
 ARROW = {"arrowstyle": "->", "color": INK, "lw": 1.1, "shrinkA": 0, "shrinkB": 0}
-"""Arrows of the schematic figures."""
-KIND = {
-    "micro": {"color": INK, "hatch": "", "label": "micro-expression"},
-    "macro": {"color": "#BDBDBD", "hatch": "\\\\\\\\", "label": "macro-expression"},
-    "blink": {"color": "#4D4D4D", "hatch": "", "label": "blink"},
+#: The line that a peak of the score must reach.
+THRESHOLD = {"color": INK, "ls": "--", "lw": 0.9, "label": "threshold"}
+PEAK = {"ls": "", "marker": "v", "ms": 6, "mfc": "w", "mec": INK, "label": "peak"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of event is drawn: a band behind curves, with a stronger foot where it has one, and a bar.
+
+    color and hatch of a bar, where the kind decides and not the emotion; height of a bar as a share of the
+    others'; truth: what a band's legend calls it, where not by `label`.
+    """
+
+    label: str
+    band: Mapping[str, Any]
+    foot: Mapping[str, Any] | None = None
+    color: str | None = None
+    hatch: str = ""
+    height: float = 1.0
+    truth: str = ""
+
+
+#: Marks of the kinds of events: macro-expressions pale and hatched, blinks low and dark.
+KINDS = {
+    "micro": Kind(
+        "micro-expression",
+        band={"color": "#56B4E9", "alpha": 0.35, "lw": 0, "zorder": 0.5},
+        truth="true micro-expression",
+    ),
+    "macro": Kind(
+        "macro-expression",
+        band={"fc": "#EEEEEE", "ec": "#B0B0B0", "hatch": "\\\\\\\\", "lw": 0, "zorder": 0.4},
+        color="#BDBDBD",
+        hatch="\\\\\\\\",
+    ),
+    "blink": Kind(
+        "blink",
+        band={"color": "#4D4D4D", "alpha": 0.13, "lw": 0, "zorder": 0.45},
+        foot={"color": "#4D4D4D", "alpha": 0.75, "lw": 0, "zorder": 0.46},
+        color="#4D4D4D",
+        height=0.55,
+    ),
 }
-"""Marks of the kinds of events in a lane: macro-expressions pale and hatched, blinks low and dark."""
-BLINK = KIND["blink"]["color"]
-BANDS = {
-    "micro": {"color": TRUTH, "alpha": 0.35, "lw": 0},
-    "macro": {"facecolor": "#EEEEEE", "edgecolor": "#B0B0B0", "hatch": "\\\\\\\\", "lw": 0},
-}
-"""Bands behind curves."""
 
 P = ParamSpec("P")
 
@@ -95,34 +116,7 @@ class Drawing(Figure):
 @contextmanager
 def theme() -> Iterator[None]:
     """The compendium's style, inside a `with` block; every figure function already draws in it."""
-    style = sns.axes_style("whitegrid", {"grid.color": "#E5E5E5", "axes.edgecolor": "#555555"})
-    sizes = {
-        "font.size": TEXT,
-        "axes.labelsize": TEXT,
-        "axes.titlesize": TEXT + 1,
-        "xtick.labelsize": TEXT,
-        "ytick.labelsize": TEXT,
-        "legend.fontsize": TEXT,
-        "legend.title_fontsize": TEXT,
-        "figure.titlesize": TEXT + 1,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.linewidth": 0.7,
-        "grid.linewidth": 0.6,
-        "lines.linewidth": 1.3,
-        "hatch.linewidth": 0.7,
-        "patch.linewidth": 0.7,
-        "legend.frameon": False,
-        "legend.handlelength": 2.6,
-        "text.color": INK,
-        "axes.labelcolor": INK,
-        "font.family": "sans-serif",
-        "font.sans-serif": ["DejaVu Sans"],  # comes with Matplotlib: equal files everywhere
-        "pdf.fonttype": 42,
-        "savefig.dpi": DPI,
-        "figure.dpi": 100,
-    }
-    with matplotlib.rc_context({**style, **sizes}):
+    with matplotlib.rc_context({**sns.axes_style("whitegrid"), **LOOK}):
         yield
 
 
@@ -142,6 +136,12 @@ def canvas(width: float, height: float) -> Drawing:
     figure = Drawing(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def panels(width: float, height: float, rows: int = 1, columns: int = 1, **how: Any) -> tuple[Drawing, Any]:
+    """A `canvas` and its axes, as `Figure.subplots` gives them."""
+    figure = canvas(width, height)
+    return figure, figure.subplots(rows, columns, **how)
 
 
 def _settle(figure: Drawing) -> Drawing:
@@ -180,12 +180,11 @@ def alt_text(source: Figure | str | Path) -> str:
         return image.info.get("Description", "")
 
 
-def save(figure: Figure, stem: str | Path, runs: Iterable[provenance.Run] | None = None) -> tuple[Path, Path]:
+def save(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
     """Write `stem`.png and `stem`.pdf, whole or not at all, and return both paths.
 
     The same figure gives the same bytes: no date goes in. The text alternative travels inside both files
-    (PNG "Description", PDF "Subject"). Given the runs that the figure was drawn from (() says that it shows
-    no result), `stem`.provenance.json goes beside them. ValueError where there is no text alternative.
+    (PNG "Description", PDF "Subject"). ValueError where there is no text alternative.
     """
     alt = alt_text(figure)
     if not alt:
@@ -195,10 +194,7 @@ def save(figure: Figure, stem: str | Path, runs: Iterable[provenance.Run] | None
     with atomic(paths[0]) as temporary:
         temporary.write_bytes(png(figure))
     with theme(), atomic(paths[1]) as temporary:
-        dateless = {"CreationDate": None, "Subject": alt}
-        figure.savefig(temporary, format="pdf", metadata=dateless)
-    if runs is not None:
-        provenance.write(paths, alt, runs)
+        figure.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Subject": alt})
     return paths
 
 
@@ -220,65 +216,59 @@ def seconds(event: Event, fps: float) -> tuple[float, float]:
 def shade(ax: Axes, events: Iterable[Event], fps: float) -> None:
     """Mark events behind a curve: true MEs blue, macro-expressions hatched, blinks pale with a dark foot."""
     for event in events:
-        start, end = seconds(event, fps)
-        if event.kind == "blink":
-            ax.axvspan(start, end, color=BLINK, alpha=0.13, lw=0, zorder=0.45)
-            ax.axvspan(start, end, ymax=0.1, color=BLINK, alpha=0.75, lw=0, zorder=0.46)
-        else:
-            ax.axvspan(start, end, zorder=0.5 if event.kind == "micro" else 0.4, **BANDS[event.kind])
+        kind = KINDS[event.kind]
+        ax.axvspan(*seconds(event, fps), **kind.band)
+        if kind.foot:
+            ax.axvspan(*seconds(event, fps), ymax=0.1, **kind.foot)
 
 
 def shade_handles(events: Iterable[Event]) -> list[Patch]:
     """Legend entries for the kinds that `shade` was given."""
-    kinds = {event.kind for event in events}
-    handles = {
-        "micro": Patch(**BANDS["micro"], label="true micro-expression"),
-        "macro": Patch(**BANDS["macro"], label="macro-expression"),
-        "blink": Patch(color=BLINK, alpha=0.75, lw=0, label="blink"),
-    }
-    return [handle for kind, handle in handles.items() if kind in kinds]
+    present = {event.kind for event in events}
+    shown = [kind for name, kind in KINDS.items() if name in present]
+    return [Patch(**(kind.foot or kind.band), label=kind.truth or kind.label) for kind in shown]
 
 
-def bar(ax: Axes, event: Event, row: float, fps: float, height: float = 0.7, hollow: bool = False) -> None:
+def bar(ax: Axes, event: Event, row: float, fps: float, hollow: bool = False) -> None:
     """One event as a bar: colour and hatch say the emotion or the kind, hollow that it matches nothing."""
-    start, end = seconds(event, fps)
-    if event.kind == "blink":
-        colour, hatch, height = KIND["blink"]["color"], "", 0.55 * height
-    elif event.kind == "macro":
-        colour, hatch = KIND["macro"]["color"], KIND["macro"]["hatch"]
-    else:
+    kind, (start, end) = KINDS[event.kind], seconds(event, fps)
+    colour, hatch = kind.color, kind.hatch
+    if colour is None:
         colour, hatch = PALETTE.get(event.emotion or "", INK), HATCHES.get(event.emotion or "", "")
-    ax.add_patch(
-        Rectangle(
-            (start, row - height / 2),
-            end - start,
-            height,
-            facecolor="white" if hollow else colour,
-            edgecolor=colour if hollow else "white",
-            linewidth=1.4 if hollow else 0.5,
-            hatch="" if hollow else hatch,
-            zorder=3,
-        )
-    )
+    height = 0.7 * kind.height
+    look = {"fc": "white", "ec": colour, "lw": 1.4} if hollow else {"fc": colour, "ec": "white", "lw": 0.5}
+    box = Rectangle((start, row - height / 2), end - start, height, zorder=3, **look)
+    box.set_hatch("" if hollow else hatch)
+    ax.add_patch(box)
 
 
-def emotion_patches(emotions: Iterable[str]) -> list[Patch]:
-    """Legend entries for bars of these emotions."""
-    return [
-        Patch(facecolor=PALETTE[name], edgecolor="white", hatch=HATCHES[name], label=name)
-        for name in emotions
-    ]
+def bar_handles(emotions: Collection[str | None], events: Iterable[Event] = ()) -> list[Patch]:
+    """Legend entries for bars of these emotions, and of those kinds among `events` that have a colour."""
+    looks = [(PALETTE[name], HATCHES[name], name) for name in PALETTE if name in emotions]
+    present = {event.kind for event in events}
+    looks += [(k.color, k.hatch, k.label) for name, k in KINDS.items() if k.color and name in present]
+    return [Patch(facecolor=fc, edgecolor="white", hatch=hatch, label=label) for fc, hatch, label in looks]
+
+
+def hollow_handle(label: str) -> Patch:
+    """The legend entry for hollow bars."""
+    return Patch(facecolor="white", edgecolor=INK, lw=1.4, label=label)
+
+
+def class_panel(ax: Axes, video: Video, probabilities: np.ndarray) -> list[Line2D]:
+    """The five class probabilities (T, 5) of a whole video, with its events behind them."""
+    lines = emotion_lines(ax, np.arange(video.n_frames) / video.fps, probabilities)
+    shade(ax, video.events, video.fps)
+    ax.set_ylabel("class probability\n(0–1)")
+    return lines
 
 
 def emotion_lines(ax: Axes, time: np.ndarray, probabilities: np.ndarray) -> list[Line2D]:
     """The five class probabilities over time, one colour and dash each."""
     lines = []
-    for index, name in enumerate(CLASSES):
+    for name, values in zip(CLASSES, np.transpose(probabilities), strict=True):
         width = 0.9 if name == NEUTRAL else 1.4
-        (line,) = ax.plot(
-            time, probabilities[:, index], color=PALETTE[name], ls=DASHES[name], lw=width, label=name
-        )
-        lines.append(line)
+        lines += ax.plot(time, values, color=PALETTE[name], ls=DASHES[name], lw=width, label=name)
     unit_axis(ax)
     return lines
 
@@ -287,6 +277,28 @@ def unit_axis(ax: Axes, top: float = 1.0) -> None:
     """A value axis from 0 to 1 with room below zero for the feet of blinks."""
     ax.set_ylim(-0.125, max(1.03, 1.05 * top))
     ax.set_yticks([0, 0.5, 1])
+
+
+def time_axis(ax: Axes, frames: tuple[int, int], fps: float) -> None:
+    """The time in the video, from the first to the last of these frames."""
+    ax.set(xlim=(frames[0] / fps, (frames[1] + 1) / fps), xlabel="time in the video (s)")
+
+
+def lanes(ax: Axes, names: Sequence[str], room: float = 0.1) -> None:
+    """A row for each name, the first on top; room above and below in rows; no lines across."""
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(max(len(names), 1) - 0.5 + room, -0.5 - room)
+    ax.grid(axis="y", visible=False)
+
+
+def centred(ax: Axes, x: float, y: float, text: str, **look: Any) -> None:
+    """Text with its middle at x, y."""
+    ax.text(x, y, text, ha="center", va="center", **look)
+
+
+def note(ax: Axes, text: str) -> None:
+    """Words in the middle of axes that have nothing to show."""
+    centred(ax, 0.5, 0.5, text, transform=ax.transAxes)
 
 
 def hits(predicted: Sequence[Event], truth: Sequence[Event]) -> list[bool]:

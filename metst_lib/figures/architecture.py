@@ -6,23 +6,21 @@ name; `architecture` draws boxes and arrows.
 Glossary: frames × channels of a stage's output, for one window.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Patch
 
-from metst_lib.figures._style import ARROW, FULL, INK, Drawing, canvas, describe, legend_below, themed
+from metst_lib.figures import _style as style
 
+#: How a stage's box says its path.
 PATHS = {
     "fast": {"fc": "#D6E9F8", "ec": "#0072B2", "ls": "-", "label": "fast path, every frame"},
     "slow": {"fc": "#FBE3D1", "ec": "#D55E00", "ls": (0, (4, 1.5)), "label": "slow path, every second frame"},
     "lateral": {"fc": "#FFFFFF", "ec": "#D55E00", "ls": ":", "label": "lateral connection"},
     "shared": {"fc": "#EEEEEE", "ec": "#444444", "ls": "-", "label": "stem, branches, heads"},
 }
-"""How a stage's box says its path."""
 WORDS = {
     "flow": "ROI flow",
     "stem": "stem",
@@ -58,19 +56,17 @@ class Stage(NamedTuple):
         return f"{parent} {int(last) + 1}" if parent == "lateral" else f"{parent}\nblock {int(last) + 1}"
 
 
-@themed
-def architecture(shapes: Sequence[tuple[str, tuple[int, int]]], title: str = "") -> Drawing:
+@style.themed
+def architecture(shapes: Sequence[tuple[str, tuple[int, int]]], title: str = "") -> style.Drawing:
     """Fig. 3: a network's stages as boxes, each with the frames × channels it gives.
 
     shapes: `models.shapes(model, frames)`, which runs the network, so that the figure cannot drift from it.
     """
     stages = {stage.name: stage for stage in arrange(shapes)}
     rows, columns = (max(getattr(stage, axis) for stage in stages.values()) for axis in ("row", "column"))
-    figure = canvas(FULL, 0.85 + 0.7 * (rows + 1))
-    ax = figure.subplots()
+    figure, ax = style.panels(style.FULL, 0.85 + 0.7 * (rows + 1))
     ax.axis("off")
-    ax.set_xlim(-0.5, columns + 0.5)
-    ax.set_ylim(rows + 0.5, -0.5)
+    ax.set(xlim=(-0.5, columns + 0.5), ylim=(rows + 0.5, -0.5))
     half = min(0.4, 0.075 * (columns + 1)), 0.38  # half a box, in columns and rows
     sums = {stage.adds_to: stage for stage in stages.values() if stage.adds_to}
     for stage in stages.values():
@@ -79,19 +75,16 @@ def architecture(shapes: Sequence[tuple[str, tuple[int, int]]], title: str = "")
             _connect(ax, stages[name], stage, half)
     for name, lateral in sums.items():
         _sum(ax, lateral, stages[name].row, half)
-    for task, at in _branch_names(stages.values()):
-        ax.text(*at, f"{task}\nbranch", ha="center", va="center", fontweight="bold")
-    if title:
-        ax.set_title(title)
+    for stage in stages.values():
+        task, _, part = stage.name.partition(".")
+        if part == "to_slow":  # a branch's name stands above its way into the slow path
+            style.centred(ax, stage.column + 0.08, stage.row - 1, f"{task}\nbranch", fontweight="bold")
+    ax.set_title(title)
     present = {stage.path for stage in stages.values()}
-    handles = [
-        Patch(fc=look["fc"], ec=look["ec"], ls=look["ls"], lw=1.2, label=look["label"])
-        for path, look in PATHS.items()
-        if path in present
-    ]
-    legend_below(figure, handles if len(present) > 1 else [], 4)
+    handles = [Patch(lw=1.2, **look) for path, look in PATHS.items() if path in present]
+    style.legend_below(figure, handles if len(present) > 1 else [], 4)
     steps = "; ".join(f"{stage.name} {stage.shape[0]} × {stage.shape[1]}" for stage in stages.values())
-    return describe(figure, f"{title or 'A network'}, stage by stage, frames × channels: {steps}.")
+    return style.describe(figure, f"{title or 'A network'}, stage by stage, frames × channels: {steps}.")
 
 
 def arrange(shapes: Sequence[tuple[str, tuple[int, int]]]) -> list[Stage]:
@@ -154,12 +147,12 @@ def _slowfast(
 
 def _stage(ax: Axes, stage: Stage, half: tuple[float, float]) -> None:
     """A box with its words and shape."""
-    look = {key: value for key, value in PATHS[stage.path].items() if key != "label"}
+    look = {"lw": 1.2, "zorder": 3, **PATHS[stage.path]}
     corner = stage.column - half[0], stage.row - half[1]
-    style = "round,pad=0,rounding_size=0.06"
-    ax.add_patch(FancyBboxPatch(corner, 2 * half[0], 2 * half[1], boxstyle=style, lw=1.2, zorder=3, **look))
+    rounded = "round,pad=0,rounding_size=0.06"
+    ax.add_patch(FancyBboxPatch(corner, 2 * half[0], 2 * half[1], boxstyle=rounded, **look))
     text = f"{stage.words}\n{stage.shape[0]} × {stage.shape[1]}"
-    ax.text(stage.column, stage.row, text, ha="center", va="center", zorder=4)
+    style.centred(ax, stage.column, stage.row, text, zorder=4)
 
 
 def _connect(ax: Axes, a: Stage, b: Stage, half: tuple[float, float]) -> None:
@@ -178,17 +171,11 @@ def _connect(ax: Axes, a: Stage, b: Stage, half: tuple[float, float]) -> None:
 def _sum(ax: Axes, lateral: Stage, row: float, half: tuple[float, float]) -> None:
     """The plus sign under a lateral connection, on the slow path's line."""
     _route(ax, [(lateral.column, lateral.row + half[1]), (lateral.column, row - 0.09)])
-    ax.plot(lateral.column, row, marker="o", ms=9, mfc="white", mec=INK, zorder=5)
-    ax.plot(lateral.column, row, marker="+", ms=6, color=INK, mew=1.2, zorder=6)
+    ax.plot(lateral.column, row, marker="o", ms=9, mfc="white", mec=style.INK, zorder=5)
+    ax.plot(lateral.column, row, marker="+", ms=6, color=style.INK, mew=1.2, zorder=6)
 
 
 def _route(ax: Axes, points: Sequence[tuple[float, float]]) -> None:
     """A line through the points with an arrow head at the last."""
-    ax.plot(*zip(*points[:-1], strict=True), color=INK, lw=1.1, zorder=2, solid_capstyle="butt")
-    ax.annotate("", points[-1], points[-2], arrowprops=ARROW, zorder=2)
-
-
-def _branch_names(stages: Iterable[Stage]) -> list[tuple[str, tuple[float, float]]]:
-    """Where the name of each SlowFast branch stands: above its way into the slow path."""
-    ways = [stage for stage in stages if stage.name.endswith(".to_slow")]
-    return [(stage.name.split(".")[0], (stage.column + 0.08, stage.row - 1)) for stage in ways]
+    ax.plot(*zip(*points[:-1], strict=True), color=style.INK, lw=1.1, zorder=2, solid_capstyle="butt")
+    ax.annotate("", points[-1], points[-2], arrowprops=style.ARROW, zorder=2)

@@ -3,41 +3,25 @@
 Glossary: T frames of a video; fps frames per second after `frame_step`.
 """
 
-from __future__ import annotations
-
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from metst_lib.events import EMOTIONS, Event, Video
-from metst_lib.figures._style import (
-    FULL,
-    HALF,
-    HATCHES,
-    INK,
-    KIND,
-    PALETTE,
-    Drawing,
-    bar,
-    canvas,
-    describe,
-    emotion_patches,
-    legend_below,
-    plural,
-    themed,
-)
-from metst_lib.figures.faces import draw_landmarks
+from metst_lib.figures import _style as style
+from metst_lib.figures.faces import draw_landmarks, show_image
 
+#: The textbook's upper limit for a micro-expression, in seconds.
 TEXTBOOK = 0.5
-"""The textbook's upper limit for a micro-expression, in seconds."""
+#: Top, bottom, left, right of a part of a picture, in pixels.
+Box = tuple[int, int, int, int]
 
 
-@themed
-def durations(events: Any, fps: float) -> Drawing:
+@style.themed
+def durations(events: Any, fps: float) -> style.Drawing:
     """Duration of every event by emotion: one point each, a bar at the median.
 
     events: `Event`s, or a table with the columns onset, offset and emotion (frames, inclusive). The time axis
@@ -47,128 +31,100 @@ def durations(events: Any, fps: float) -> Drawing:
     for event in _rows(events):
         if event.emotion in groups:
             groups[event.emotion].append((event.offset - event.onset + 1) / fps)
-    figure = canvas(FULL, 2.6)
-    ax = figure.subplots()
+    figure, ax = style.panels(style.FULL, 2.6)
     for row, (name, values) in enumerate(groups.items()):
         spread = 0.3 * np.random.default_rng(row).uniform(-1, 1, len(values))
-        ax.scatter(values, row + spread, s=12, color=PALETTE[name], alpha=0.65, lw=0, zorder=3)
+        ax.scatter(values, row + spread, s=12, color=style.PALETTE[name], alpha=0.65, lw=0, zorder=3)
         if values:
-            ax.vlines(np.median(values), row - 0.42, row + 0.42, color=INK, lw=2, zorder=4)
-    ax.set_yticks(
-        range(len(groups)),
-        [f"{name}\n{_median(values)}" for name, values in groups.items()],
-    )
-    ax.set_ylim(len(groups) - 0.5, -0.5)
-    ax.grid(axis="y", visible=False)
-    everything = [value for values in groups.values() for value in values]
-    if everything and max(everything) > 3:
-        ax.set_xscale("log")
+            ax.vlines(np.median(values), row - 0.42, row + 0.42, color=style.INK, lw=2, zorder=4)
+    medians = {name: _median(values) for name, values in groups.items()}
+    style.lanes(ax, [f"{name}\n{median}" for name, median in medians.items()], room=0)
+    longest = max((value for values in groups.values() for value in values), default=0)
+    if longest > 3:
+        ax.set(xscale="log", xlabel="duration (s, logarithmic)")
         ax.xaxis.set_major_formatter("{x:g}")
-        ax.set_xlabel("duration (s, logarithmic)")
     else:
-        ax.set_xlim(0, 1.08 * max([*everything, TEXTBOOK]))
-        ax.set_xlabel("duration (s)")
-    ax.axvline(TEXTBOOK, color=INK, ls="--", lw=1, zorder=2)
+        ax.set(xlim=(0, 1.08 * max(longest, TEXTBOOK)), xlabel="duration (s)")
+    ax.axvline(TEXTBOOK, color=style.INK, ls="--", lw=1, zorder=2)
     handles = [
         Line2D([], [], ls="", marker="o", ms=4, color="#888888", label="one event"),
-        Line2D([], [], ls="", marker="|", ms=9, mew=2, color=INK, label="median"),
-        Line2D([], [], color=INK, ls="--", lw=1, label="0.5 s, the textbook's limit"),
+        Line2D([], [], ls="", marker="|", ms=9, mew=2, color=style.INK, label="median"),
+        Line2D([], [], color=style.INK, ls="--", lw=1, label="0.5 s, the textbook's limit"),
     ]
-    legend_below(figure, handles, 3)
-    parts = [f"{name}: {_median(values)}" for name, values in groups.items()]
-    return describe(figure, "Durations of micro-expressions by emotion.", "; ".join(parts) + ".")
+    style.legend_below(figure, handles, 3)
+    parts = "; ".join(f"{name}: {median}" for name, median in medians.items())
+    return style.describe(figure, "Durations of micro-expressions by emotion.", f"{parts}.")
 
 
-@themed
-def class_counts(counts: Any, noun: str = "micro-expressions") -> Drawing:
-    """How many of each class, as bars with count and share.
-
-    counts: class → number, or events (as for `durations`), which are counted by emotion.
-    """
-    if not isinstance(counts, Mapping):
-        found = Counter(event.emotion for event in _rows(counts))
-        counts = {name: found[name] for name in EMOTIONS}
+@style.themed
+def class_counts(events: Any) -> style.Drawing:
+    """Micro-expressions of each emotion, as bars with count and share; events: as for `durations`."""
+    found = Counter(event.emotion for event in _rows(events))
+    counts = {name: found[name] for name in EMOTIONS}
     total = sum(counts.values())
-    figure = canvas(HALF, 0.9 + 0.32 * len(counts))
-    ax = figure.subplots()
+    figure, ax = style.panels(style.HALF, 0.9 + 0.32 * len(counts))
     for row, (name, count) in enumerate(counts.items()):
-        ax.barh(
-            row, count, color=PALETTE.get(name, "#888888"), hatch=HATCHES.get(name, ""), edgecolor="white"
-        )
+        ax.barh(row, count, edgecolor="white", color=style.PALETTE[name], hatch=style.HATCHES[name])
         share = f" ({count / total:.0%})" if total else ""
         ax.annotate(f"{count}{share}", (count, row), (3, 0), textcoords="offset points", va="center")
     ax.set_yticks(range(len(counts)), list(counts))
     ax.invert_yaxis()
-    ax.set_xlim(0, 1.5 * max([*counts.values(), 1]))
+    ax.set(xlim=(0, 1.5 * max([*counts.values(), 1])), xlabel="number of micro-expressions")
     ax.xaxis.get_major_locator().set_params(integer=True, nbins=5)
-    ax.set_xlabel(f"number of {noun}")
     ax.grid(axis="y", visible=False)
-    parts = [f"{count} {name}" for name, count in counts.items()]
-    return describe(figure, f"Number of {noun} by class: {', '.join(parts)}; {total} in all.")
+    parts = ", ".join(f"{count} {name}" for name, count in counts.items())
+    return style.describe(figure, f"Number of micro-expressions by class: {parts}; {total} in all.")
 
 
-@themed
-def timeline(videos: Sequence[Video], most: int = 24) -> Drawing:
+@style.themed
+def timeline(videos: Sequence[Video], most: int = 24) -> style.Drawing:
     """Every event of each video on the video's own time line; at most `most` videos, the first ones."""
     shown = list(videos)[:most]
-    figure = canvas(FULL, 1.3 + 0.2 * max(len(shown), 4))
-    ax = figure.subplots()
+    figure, ax = style.panels(style.FULL, 1.3 + 0.2 * max(len(shown), 4))
     for row, video in enumerate(shown):
         ax.plot([0, video.n_frames / video.fps], [row, row], color="#999999", lw=0.8, zorder=1)
         for event in video.events:
-            bar(ax, event, row, video.fps)
-    ax.set_yticks(range(len(shown)), [f"{video.subject} {video.name}" for video in shown])
-    ax.set_ylim(max(len(shown), 1) - 0.4, -0.6)
-    ax.set_xlim(0, max([1.0, *(video.n_frames / video.fps for video in shown)]) * 1.005)
-    ax.set_xlabel("time in the video (s)")
-    ax.set_ylabel("subject and video")
-    ax.grid(axis="y", visible=False)
+            style.bar(ax, event, row, video.fps)
+    style.lanes(ax, [f"{video.subject} {video.name}" for video in shown])
+    end = max((video.n_frames / video.fps for video in shown), default=0)
+    ax.set(xlim=(0, 1.005 * max(1.0, end)), xlabel="time in the video (s)", ylabel="subject and video")
     events = [event for video in shown for event in video.events]
-    present = [name for name in EMOTIONS if any(event.emotion == name for event in events)]
-    legend_below(figure, [*emotion_patches(present), *_kind_patches(events)], 6)
+    style.legend_below(figure, style.bar_handles({event.emotion for event in events}, events), 6)
     counted = Counter(event.kind for event in events)
+    numbers = ", ".join(style.plural(counted[name], kind.label) for name, kind in style.KINDS.items())
     left = len(videos) - len(shown)
-    return describe(
+    return style.describe(
         figure,
-        f"Time lines of {plural(len(shown), 'video')}, one row each: "
-        + ", ".join(plural(counted[kind], KIND[kind]["label"]) for kind in KIND)
-        + ".",
-        f"{plural(left, 'further video')} not shown." if left else "",
+        f"Time lines of {style.plural(len(shown), 'video')}, one row each: {numbers}.",
+        f"{style.plural(left, 'further video')} not shown." if left else "",
     )
 
 
-@themed
-def blink_rates(videos: Sequence[Video]) -> Drawing:
+@style.themed
+def blink_rates(videos: Sequence[Video]) -> style.Drawing:
     """Blinks per minute of each subject who has any labelled, one point per video."""
     rates: dict[str, list[float]] = {}
     for video in videos:
         blinks = len(video.events_of("blink"))
         rates.setdefault(video.subject, []).append(60 * blinks / (video.n_frames / video.fps))
     rates = {subject: values for subject, values in rates.items() if any(values)}
-    figure = canvas(HALF, 1.0 + 0.2 * max(len(rates), 3))
-    ax = figure.subplots()
+    figure, ax = style.panels(style.HALF, 1.0 + 0.2 * max(len(rates), 3))
     for row, values in enumerate(rates.values()):
-        ax.scatter(values, [row] * len(values), s=18, color=KIND["blink"]["color"], zorder=3)
-    if rates:
-        middle = float(np.mean([value for values in rates.values() for value in values]))
-        ax.axvline(middle, color=INK, ls="--", lw=1)
-        ax.set_title(f"mean {middle:.1f} per minute", fontweight="normal")
-    else:
-        middle = 0.0
-        ax.text(0.5, 0.5, "no blink is labelled", transform=ax.transAxes, ha="center", va="center")
-    ax.set_yticks(range(len(rates)), list(rates))
-    ax.set_ylim(max(len(rates), 1) - 0.5, -0.5)
-    ax.set_xlim(0, 1.1 * max([1.0, *(value for values in rates.values() for value in values)]))
-    ax.set_xlabel("blinks per minute (1/min), one point per video")
-    ax.grid(axis="y", visible=False)
+        ax.scatter(values, [row] * len(values), s=18, color=style.KINDS["blink"].color, zorder=3)
+    style.lanes(ax, list(rates), room=0)
+    every = [value for values in rates.values() for value in values]
+    ax.set(xlim=(0, 1.1 * max([1.0, *every])), xlabel="blinks per minute (1/min), one point per video")
     if not rates:
-        return describe(figure, "No blink is labelled in these videos.")
-    return describe(
-        figure, f"Blinks per minute of {plural(len(rates), 'subject')}, {middle:.1f} per minute on average."
-    )
+        style.note(ax, "no blink is labelled")
+        return style.describe(figure, "No blink is labelled in these videos.")
+    middle = f"{np.mean(every):.1f} per minute"
+    ax.axvline(float(np.mean(every)), color=style.INK, ls="--", lw=1)
+    ax.set_title(f"mean {middle}", fontweight="normal")
+    subjects = style.plural(len(rates), "subject")
+    return style.describe(figure, f"Blinks per minute of {subjects}, {middle} on average.")
 
 
-@themed
+@style.themed
 def event_strip(
     event: Event,
     fps: float,
@@ -177,7 +133,7 @@ def event_strip(
     show_faces: bool = False,
     columns: int = 6,
     gain: float = 8.0,
-) -> Drawing:
+) -> style.Drawing:
     """One event frame by frame, and below each frame how it differs from the onset.
 
     frames: the video's grey frames, indexed by frame number; drawn only with `show_faces=True`, then with the
@@ -191,56 +147,59 @@ def event_strip(
             "event_strip needs landmarks where faces are not shown, or frames and show_faces=True"
         )
     numbers = _spread(event, columns)
-    box = _face_box(landmarks[event.onset]) if landmarks is not None else None
-    top, bottom, left, right = box or (0, len(frames[event.onset]), 0, len(frames[event.onset][0]))
-    tall = (FULL - 0.8) / len(numbers) * (bottom - top) / (right - left)
-    figure = canvas(FULL, 2 * tall + 0.7)
-    axes = figure.subplots(2, len(numbers), squeeze=False)
-    marks = {event.onset: "onset", event.apex: "apex", event.offset: "offset"}
-    if faces:
-        pictures = [_cut(np.asarray(frames[number]), box).astype(np.float32) for number in numbers]
-        changes = [picture - pictures[0] for picture in pictures]
-        reach = max(4.0, float(np.percentile(np.abs(changes), 99.5)))
-    for column, number in enumerate(numbers):
-        above, below = axes[:, column]
-        name = marks.get(number, "")
-        above.set_title(
-            f"{name}\n{(number - event.onset) / fps:.2f} s".strip(), loc="center", fontweight="normal"
-        )
-        if faces:
-            above.imshow(pictures[column], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            shown = below.imshow(
-                changes[column], cmap="PuOr", vmin=-reach, vmax=reach, interpolation="nearest"
-            )
-        else:
-            draw_landmarks(above, landmarks[number])
-            draw_landmarks(below, landmarks[event.onset], color="#BBBBBB", points=False)
-            start = landmarks[event.onset]
-            moved = start + gain * (landmarks[number] - start)
-            below.plot(*np.stack([start, moved], 1).transpose(2, 1, 0), color=_colour(event), lw=1.2)
-            for ax in (above, below):
-                ax.set(xlim=(box[2], box[3]), ylim=(box[1], box[0]), aspect="equal")
-        for ax in (above, below):
-            ax.set(xticks=[], yticks=[])
-    axes[0, 0].set_ylabel("frame" if faces else "landmarks")
-    if faces:
-        axes[1, 0].set_ylabel("change since onset")
-        colours = figure.colorbar(shown, ax=axes[1], fraction=0.02, pad=0.01)
-        colours.set_label("grey levels")
-        lower = f"The row below shows the change since the onset, up to {reach:.0f} grey levels."
+    if landmarks is not None:
+        box = _face_box(landmarks[event.onset])
     else:
-        axes[1, 0].set_ylabel(f"movement ×{gain:g}")
-        lower = (
-            f"The row below shows their movement since the onset, enlarged {gain:g} times; no face is shown."
-        )
-    what = "frames" if faces else "frames' landmarks"
+        box = (0, len(frames[event.onset]), 0, len(frames[event.onset][0]))
+    tall = (style.FULL - 0.8) / len(numbers) * (box[1] - box[0]) / (box[3] - box[2])
+    figure, axes = style.panels(style.FULL, 2 * tall + 0.7, 2, len(numbers), squeeze=False)
+    marks = {event.onset: "onset", event.apex: "apex", event.offset: "offset"}
+    for ax, number in zip(axes[0], numbers, strict=True):
+        words = f"{marks.get(number, '')}\n{(number - event.onset) / fps:.2f} s".strip()
+        ax.set_title(words, loc="center", fontweight="normal")
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+    if faces:
+        what, lower = "frames", _strip_of_faces(axes, [frames[number] for number in numbers], box)
+    else:
+        what, lower = "frames' landmarks", _strip_of_landmarks(axes, landmarks[numbers], box, event, gain)
     emotion = f"{event.emotion} " if event.emotion else ""
-    return describe(
+    return style.describe(
         figure,
-        f"{len(numbers)} {what} of one {emotion}{KIND[event.kind]['label']} of {event.length / fps:.2f} s,",
-        "from onset to offset.",
+        f"{len(numbers)} {what} of one {emotion}{style.KINDS[event.kind].label}",
+        f"of {event.length / fps:.2f} s, from onset to offset.",
         lower,
     )
+
+
+def _strip_of_faces(axes: np.ndarray, frames: Sequence[np.ndarray], box: Box) -> str:
+    """The frames, below them their difference from the first; returns the sentence on these."""
+    top, bottom, left, right = box
+    pictures = [np.asarray(frame)[top:bottom, left:right].astype(np.float32) for frame in frames]
+    changes = [picture - pictures[0] for picture in pictures]
+    reach = max(4.0, float(np.percentile(np.abs(changes), 99.5)))
+    for (above, below), picture, change in zip(axes.T, pictures, changes, strict=True):
+        show_image(above, picture)
+        shown = below.imshow(change, cmap="PuOr", vmin=-reach, vmax=reach, interpolation="nearest")
+    axes[0, 0].set_ylabel("frame")
+    axes[1, 0].set_ylabel("change since onset")
+    axes[0, 0].figure.colorbar(shown, ax=axes[1], fraction=0.02, pad=0.01, label="grey levels")
+    return f"The row below shows the change since the onset, up to {reach:.0f} grey levels."
+
+
+def _strip_of_landmarks(axes: np.ndarray, landmarks: np.ndarray, box: Box, event: Event, gain: float) -> str:
+    """Landmarks (frames, 68, 2), below them their movement since the first; returns the sentence on it."""
+    start, colour = landmarks[0], style.PALETTE.get(event.emotion or "", style.INK)
+    for (above, below), points in zip(axes.T, landmarks, strict=True):
+        draw_landmarks(above, points)
+        draw_landmarks(below, start, color="#BBBBBB", points=False)
+        moved = start + gain * (points - start)
+        below.plot(*np.stack([start, moved], 1).transpose(2, 1, 0), color=colour, lw=1.2)
+    for ax in axes.flat:
+        ax.set(xlim=box[2:], ylim=box[1::-1], aspect="equal")
+    axes[0, 0].set_ylabel("landmarks")
+    axes[1, 0].set_ylabel(f"movement ×{gain:g}")
+    return f"The row below shows their movement since the onset, enlarged {gain:g} times; no face is shown."
 
 
 def _rows(events: Any) -> Iterable[Any]:
@@ -252,24 +211,6 @@ def _median(values: Sequence[float]) -> str:
     return f"n = {len(values)}, median {np.median(values):.2f} s" if values else "n = 0"
 
 
-def _kind_patches(events: Sequence[Event]) -> list[Patch]:
-    kinds = {event.kind for event in events}
-    return [
-        Patch(
-            facecolor=KIND[kind]["color"],
-            edgecolor="white",
-            hatch=KIND[kind]["hatch"],
-            label=KIND[kind]["label"],
-        )
-        for kind in ("macro", "blink")
-        if kind in kinds
-    ]
-
-
-def _colour(event: Event) -> str:
-    return PALETTE.get(event.emotion or "", INK)
-
-
 def _spread(event: Event, columns: int) -> list[int]:
     """Frames from onset to offset, evenly spread, with the apex among them where it is known."""
     numbers = np.unique(np.linspace(event.onset, event.offset, columns).round().astype(int))
@@ -279,13 +220,9 @@ def _spread(event: Event, columns: int) -> list[int]:
     return [int(number) for number in np.unique(numbers)]
 
 
-def _face_box(points: np.ndarray) -> tuple[int, int, int, int]:
-    """Top, bottom, left, right around the landmarks, with a margin of a tenth of the face."""
+def _face_box(points: np.ndarray) -> Box:
+    """The box around the landmarks, with a margin of a tenth of the face."""
     (left, top), (right, bottom) = points.min(0), points.max(0)
     margin = 0.1 * max(right - left, bottom - top)
     edges = (top - 2 * margin, bottom + margin, left - margin, right + margin)
     return tuple(int(max(0, round(float(edge)))) for edge in edges)
-
-
-def _cut(image: np.ndarray, box: tuple[int, int, int, int] | None) -> np.ndarray:
-    return image if box is None else image[box[0] : box[1], box[2] : box[3]]

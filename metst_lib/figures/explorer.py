@@ -6,8 +6,6 @@ The pixels of each are kept and only what lies above is drawn anew: a tenth of t
 Glossary: T frames of a video.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,35 +14,23 @@ import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 
 from metst_lib.events import CLASSES, NEUTRAL, Event, Video
-from metst_lib.figures._style import (
-    INK,
-    PALETTE,
-    TEXT,
-    Drawing,
-    bar,
-    canvas,
-    describe,
-    emotion_lines,
-    legend_below,
-    shade,
-    shade_handles,
-    stamp,
-    theme,
-    unit_axis,
-)
-from metst_lib.figures.faces import GRANULARITY, draw_landmarks
+from metst_lib.figures import _style as style
+from metst_lib.figures.faces import GRANULARITY, draw_landmarks, show_image
 from metst_lib.rois import CROP, Layout
 
+#: Size of the picture in inches.
 WIDTH, HEIGHT = 9.6, 5.0
-"""Size of the picture in inches."""
+#: Pixels per inch on screen.
 SCREEN = 144
-"""Pixels per inch on screen."""
+# PNG in half the time for a tenth more bytes: the picture goes no further than the browser.
 _FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE)
-"""PNG in half the time for a tenth more bytes: the picture goes no further than the browser."""
 LANES = ("true", "found", "dropped", "distractors")
+RAW = {"color": "#A8A8A8", "lw": 0.8, "label": "score"}
+SMOOTHED = {"color": style.INK, "lw": 1.4, "label": "smoothed score"}
+THRESHOLD = {**style.THRESHOLD, "lw": 1}
 
 
 @dataclass(frozen=True)
@@ -97,11 +83,11 @@ class Scene:
             )
         self.video, self.probabilities, self.face = video, probabilities, face
         self._time = np.arange(video.n_frames) / video.fps
-        with theme():
-            self._drawing = canvas(WIDTH, HEIGHT)
+        with style.theme():
+            self._drawing = style.canvas(WIDTH, HEIGHT)
             self._axes = _axes(self._drawing)
             self._still(score)
-        stamp(self._drawing, origin)
+        style.stamp(self._drawing, origin)
         self._drawing.set_dpi(SCREEN)
         self._empty = self._set = self._set_for = None
 
@@ -126,11 +112,11 @@ class Scene:
             raise RuntimeError("the picture could not be written as PNG")
         return content.tobytes()
 
-    def figure(self, outcome: Outcome, frame: int, *sentences: str) -> Drawing:
+    def figure(self, outcome: Outcome, frame: int, *sentences: str) -> style.Drawing:
         """The same as a figure with these sentences as its text alternative. It uses the scene up."""
         self._put_outcome(outcome)
         self._put_frame(frame)
-        return describe(self._drawing, *sentences, self._drawing.metst_alt)
+        return style.describe(self._drawing, *sentences, self._drawing.metst_alt)
 
     def _once(self, put: Callable[[Any], None], what: Any) -> None:
         """Draw what `put` adds onto the pixels that are there, and take it off the axes again."""
@@ -148,53 +134,40 @@ class Scene:
         face.set(xlim=(0, CROP), ylim=(CROP, 0), xticks=[], yticks=[], aspect="equal", facecolor="white")
         face.grid(False)
         face.set_title("frame", fontweight="normal", color="white")  # keeps the place of the moving title
-        bars.set_yticks(range(len(CLASSES)), CLASSES)
-        bars.set(xlim=(0, 1.18), ylim=(len(CLASSES) - 0.4, -0.6), xticks=[0, 0.5, 1])
-        bars.set_xlabel("class probability at this frame (0–1)")
-        bars.grid(axis="y", visible=False)
-        raw = ax_score.plot(self._time, score, color="#A8A8A8", lw=0.8, label="score")
-        shade(ax_score, video.events, video.fps)
-        unit_axis(ax_score, float(np.max(score, initial=0)))
-        ax_score.set_ylabel(
-            "spotting score" + "\n(0–1)" * bool(score.max() <= 1)
-        )  # a comparator's goes higher
-        emotion_lines(ax_class, self._time, self.probabilities)
-        shade(ax_class, video.events, video.fps)
-        ax_class.set_ylabel("class probability\n(0–1)")
+        style.lanes(bars, CLASSES)
+        bars.set(xlim=(0, 1.18), xticks=[0, 0.5, 1], xlabel="class probability at this frame (0–1)")
+        ax_score.plot(self._time, score, **RAW)
+        style.shade(ax_score, video.events, video.fps)
+        style.unit_axis(ax_score, float(np.max(score, initial=0)))
+        unit = "\n(0–1)" if score.max() <= 1 else ""  # a comparator's goes higher
+        ax_score.set_ylabel(f"spotting score{unit}")
+        style.class_panel(ax_class, video, self.probabilities)
         for event in video.events:
-            bar(lanes, event, LANES.index("true" if event.kind == "micro" else "distractors"), video.fps)
-        lanes.set_yticks(range(len(LANES)), LANES)
-        lanes.set_ylim(len(LANES) - 0.45, -0.55)
-        lanes.grid(axis="y", visible=False)
-        lanes.set_xlim(0, video.n_frames / video.fps)
-        lanes.set_xlabel("time in the video (s)")
+            lane = "true" if event.kind == "micro" else "distractors"
+            style.bar(lanes, event, LANES.index(lane), video.fps)
+        style.lanes(lanes, LANES, room=0.05)
+        style.time_axis(lanes, (0, video.n_frames - 1), video.fps)
         self._drawing.align_ylabels([ax_score, ax_class])
+        curves = (GRANULARITY["whole"], GRANULARITY["part"], RAW, SMOOTHED, THRESHOLD, style.PEAK)
         handles = [
-            Line2D([], [], **GRANULARITY["whole"]),
-            Line2D([], [], **GRANULARITY["part"]),
-            *raw,
-            Line2D([], [], color=INK, lw=1.4, label="smoothed score"),
-            Line2D([], [], color=INK, ls="--", lw=1, label="threshold"),
-            Line2D([], [], ls="", marker="v", ms=6, mfc="w", mec=INK, label="peak"),
-            *shade_handles(video.events),
-            Patch(facecolor="white", edgecolor=INK, lw=1.4, label="hollow: matches no true one"),
+            *(Line2D([], [], **look) for look in curves),
+            *style.shade_handles(video.events),
+            style.hollow_handle("hollow: matches no true one"),
         ]
-        legend_below(self._drawing, handles, 6)
+        style.legend_below(self._drawing, handles, 6)
 
     def _put_outcome(self, outcome: Outcome) -> None:
         """Smoothed score, threshold and peaks, and the intervals in their lanes."""
         _, _, ax_score, _, lanes = self._axes
-        ax_score.plot(self._time, outcome.smoothed, color=INK, lw=1.4)
-        ax_score.axhline(outcome.threshold, color=INK, ls="--", lw=1)
+        ax_score.plot(self._time, outcome.smoothed, **SMOOTHED)
+        ax_score.axhline(outcome.threshold, **THRESHOLD)
         peaks = np.array([event.apex for event, _ in (*outcome.found, *outcome.dropped)], dtype=int)
-        ax_score.plot(
-            self._time[peaks], outcome.smoothed[peaks], ls="", marker="v", ms=6, mfc="w", mec=INK, zorder=6
-        )
+        ax_score.plot(self._time[peaks], outcome.smoothed[peaks], zorder=6, **style.PEAK)
         for lane, events in (("found", outcome.found), ("dropped", outcome.dropped)):
             for event, matches in events:
-                bar(lanes, event, LANES.index(lane), self.video.fps, hollow=not matches)
+                style.bar(lanes, event, LANES.index(lane), self.video.fps, hollow=not matches)
                 if lane == "dropped":  # its vote is neutral
-                    grey = PALETTE[NEUTRAL]
+                    grey = style.PALETTE[NEUTRAL]
                     lanes.patches[-1].set(edgecolor=grey, facecolor=grey if matches else "white")
 
     def _put_frame(self, frame: int) -> None:
@@ -202,52 +175,39 @@ class Scene:
         face, bars, *over_time = self._axes
         self._put_face(face, frame)
         for row, (name, share) in enumerate(zip(CLASSES, self.probabilities[frame], strict=True)):
-            bars.add_patch(Rectangle((0, row - 0.35), share, 0.7, facecolor=PALETTE[name], lw=0))
-            bars.text(share + 0.02, row, f"{share:.2f}", va="center_baseline", fontsize=TEXT, color=INK)
+            bars.add_patch(Rectangle((0, row - 0.35), share, 0.7, facecolor=style.PALETTE[name], lw=0))
+            look = {"va": "center_baseline", "fontsize": style.TEXT, "color": style.INK}
+            bars.text(share + 0.02, row, f"{share:.2f}", **look)
         for ax in over_time:
             ax.axvline((frame + 0.5) / self.video.fps, color="#C2185B", lw=1.2, zorder=5)
 
     def _put_face(self, ax: Axes, frame: int) -> None:
         seen = self.face(frame)
-        ax.text(
-            0,
-            1.02,
-            f"frame {frame} · {frame / self.video.fps:.2f} s",
-            transform=ax.transAxes,
-            va="bottom",
-            fontsize=TEXT + 1,
-            fontweight="bold",
-            color=INK,
-        )
+        when = f"frame {frame} · {frame / self.video.fps:.2f} s"
+        look = {"fontsize": style.TEXT + 1, "fontweight": "bold", "color": style.INK}
+        ax.text(0, 1.02, when, transform=ax.transAxes, va="bottom", **look)
         if seen.image is not None:
-            ax.imshow(seen.image, cmap="gray", vmin=0, vmax=255, extent=(0, CROP, CROP, 0), zorder=1)
+            show_image(ax, seen.image, interpolation=None, extent=(0, CROP, CROP, 0), zorder=1)
         elif seen.landmarks is not None:
             draw_landmarks(ax, seen.landmarks, points=False)
         else:
-            ax.text(CROP / 2, CROP / 2, "no frame to show", ha="center", va="center", fontsize=TEXT)
+            style.centred(ax, CROP / 2, CROP / 2, "no frame to show", fontsize=style.TEXT)
         if seen.layout is not None:
             for kind in ("whole", "part"):
-                edges = _edges(seen.layout, kind)
-                ax.plot(edges[:, 0], edges[:, 1], zorder=4, **GRANULARITY[kind])
+                ax.plot(*_edges(seen.layout, kind), zorder=4, **GRANULARITY[kind])
 
 
-def _edges(layout: Layout, kind: str) -> np.ndarray:
-    """Outlines of the regions of one granularity as one line (points, 2), the pen lifted at NaN."""
-    points = []
+def _edges(layout: Layout, kind: str) -> tuple[list[float], list[float]]:
+    """Outlines of the regions of one granularity as one line, its x and y, the pen lifted at NaN."""
+    xs, ys = [], []
     for roi, (top, bottom, left, right) in zip(layout.rois, layout.regions, strict=True):
         if roi.granularity == kind:
-            points += [
-                (left, top),
-                (right, top),
-                (right, bottom),
-                (left, bottom),
-                (left, top),
-                (np.nan, np.nan),
-            ]
-    return np.array(points, dtype=float).reshape(-1, 2)
+            xs += [left, right, right, left, left, np.nan]
+            ys += [top, top, bottom, bottom, top, np.nan]
+    return xs, ys
 
 
-def _axes(figure: Drawing) -> tuple[Axes, ...]:
+def _axes(figure: style.Drawing) -> tuple[Axes, ...]:
     """Face above the classes of one frame on the left; score, classes and lanes of the video on the right."""
     left, right = figure.subfigures(1, 2, width_ratios=[1, 2.15])
     face, bars = left.subplots(2, 1, height_ratios=[2.6, 1])

@@ -6,41 +6,28 @@ meets a true one with IoU of at least 0.5, a hollow bar where it does not.
 Glossary: T frames of the video; k frames shown; C channels of flow (region × x, y).
 """
 
-from __future__ import annotations
-
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from metst_lib import spotting
 from metst_lib.events import CLASSES, EMOTIONS, Event, Video
-from metst_lib.figures._style import (
-    FULL,
-    HALF,
-    INK,
-    KIND,
-    Drawing,
-    bar,
-    canvas,
-    describe,
-    emotion_lines,
-    emotion_patches,
-    hits,
-    legend_below,
-    plural,
-    shade,
-    shade_handles,
-    themed,
-    unit_axis,
-)
-from metst_lib.figures.faces import draw_landmarks
+from metst_lib.figures import _style as style
+from metst_lib.figures.faces import draw_landmarks, show_image
 from metst_lib.spotting import Candidate
+
+#: Lines of the two flow components beside coloured classes, and so without a colour of their own.
+FLOW = (
+    {"color": style.INK, "ls": "-", "lw": 1, "label": "flow x, to the right"},
+    {"color": style.INK, "ls": (0, (4, 1.5)), "lw": 1.5, "label": "flow y, down"},
+)
 
 
 @dataclass(frozen=True)
@@ -68,18 +55,19 @@ class EventView:
     probabilities: np.ndarray
     flow: np.ndarray
     names: Sequence[str]
-    distractors: Sequence[Event] = field(default=())
+    distractors: Sequence[Event] = ()
 
 
-@themed
-def confusion(confusions: Mapping[str, tuple[np.ndarray, Sequence[str]]]) -> Drawing:
+@style.themed
+def confusion(confusions: Mapping[str, tuple[np.ndarray, Sequence[str]]]) -> style.Drawing:
     """Fig. 5: confusion matrices side by side; each cell shows the count and its share of the true class.
 
     confusions: name → (counts, labels); counts (true, predicted) whole numbers; labels of the columns, of
     which the rows' are the first. A class with nothing true stays grey, with n = 0 and dashes.
     """
-    figure = canvas(FULL if len(confusions) > 1 else HALF, 2.8)
-    axes = figure.subplots(1, max(len(confusions), 1), squeeze=False)[0]
+    width = style.FULL if len(confusions) > 1 else style.HALF
+    figure, axes = style.panels(width, 2.8, 1, max(len(confusions), 1), squeeze=False)
+    axes = axes[0]
     sentences = []
     blues = matplotlib.colormaps["Blues"].with_extremes(bad="#EFEFEF")
     for ax, (name, (counts, labels)) in zip(axes, confusions.items(), strict=False):
@@ -90,34 +78,30 @@ def confusion(confusions: Mapping[str, tuple[np.ndarray, Sequence[str]]]) -> Dra
         for (true, said), count in np.ndenumerate(counts):
             part = share[true, said]
             label = f"{count}\n{part:.0%}" if rows[true, 0] else "–"
-            ax.text(said, true, label, ha="center", va="center", color="white" if part > 0.55 else INK)
+            style.centred(ax, said, true, label, color="white" if part > 0.55 else style.INK)
         ax.set_xticks(range(counts.shape[1]), labels, rotation=30, ha="right", rotation_mode="anchor")
-        ax.set_yticks(
-            range(counts.shape[0]),
-            [f"{label}\n(n = {int(total)})" for label, total in zip(labels, rows[:, 0], strict=False)],
-        )
+        totals = dict(zip(labels, rows[:, 0], strict=False))
+        ax.set_yticks(range(len(counts)), [f"{label}\n(n = {total:.0f})" for label, total in totals.items()])
         ax.set(xlabel="predicted class", ylabel="true class", title=name)
         ax.grid(False)
         right = "; ".join(
-            f"{label} {counts[row, row]} of {int(rows[row, 0])}"
-            for row, label in enumerate(labels[: len(counts)])
+            f"{label} {counts[row, row]} of {total:.0f}" for row, (label, total) in enumerate(totals.items())
         )
         sentences.append(f"{name}: recognised correctly {right}.")
     if confusions:
-        colours = figure.colorbar(shown, ax=axes, fraction=0.03, pad=0.02)
-        colours.set_label("share of the true class")
-        colours.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        scale = {"label": "share of the true class", "format": PercentFormatter(1, decimals=0)}
+        figure.colorbar(shown, ax=axes, fraction=0.03, pad=0.02, **scale)
     else:
         axes[0].axis("off")
-        axes[0].text(0.5, 0.5, "no result yet", transform=axes[0].transAxes, ha="center", va="center")
-    return describe(
+        style.note(axes[0], "no result yet")
+    return style.describe(
         figure,
         "Confusion matrices of micro-expression recognition, rows true, columns predicted.",
         *sentences,
     )
 
 
-@themed
+@style.themed
 def score_to_events(
     score: np.ndarray,
     candidates: Sequence[Candidate],
@@ -125,7 +109,7 @@ def score_to_events(
     fps: float,
     p: float = 0.55,
     truth: Sequence[Event] = (),
-) -> Drawing:
+) -> style.Drawing:
     """From a score to events: raw and smoothed score, mean, threshold, peaks, and the interval of each.
 
     score (T,), not yet smoothed; candidates: what `spotting.candidates` makes of it; half_width: k_p in
@@ -133,47 +117,34 @@ def score_to_events(
     """
     time, smoothed = np.arange(len(score)) / fps, spotting.smooth(score, half_width)
     level = spotting.threshold(smoothed, p)
-    figure = canvas(FULL, 3.6)
-    ax, lane = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    shade(ax, truth, fps)
-    raw = ax.plot(time, score, color="#999999", lw=0.8, label="score")
-    line = ax.plot(time, smoothed, color=INK, lw=1.4, label=f"mean over {2 * half_width} frames")
-    mean = ax.axhline(smoothed.mean(), color=INK, ls=":", lw=1, label="mean of the video")
-    high = ax.axhline(level, color=INK, ls="--", lw=1, label=f"threshold, p = {p:g}")
-    at, heights = [c.peak / fps for c in candidates], [c.height for c in candidates]
-    peaks = ax.plot(at, heights, ls="", marker="v", ms=6, mfc="w", mec=INK, label="peak")
+    figure, (ax, lane) = style.panels(style.FULL, 3.6, 2, 1, sharex=True, height_ratios=[4, 1])
+    style.shade(ax, truth, fps)
+    ax.plot(time, score, color="#999999", lw=0.8, label="score")
+    ax.plot(time, smoothed, color=style.INK, lw=1.4, label=f"mean over {2 * half_width} frames")
+    ax.axhline(smoothed.mean(), color=style.INK, ls=":", lw=1, label="mean of the video")
+    ax.axhline(level, color=style.INK, ls="--", lw=1, label=f"threshold, p = {p:g}")
+    ax.plot([c.peak / fps for c in candidates], [c.height for c in candidates], **style.PEAK)
     ax.set_ylabel("spotting score")
     for candidate in candidates:
         event = Event(candidate.onset, candidate.offset) if candidate.dropped else candidate.event()
-        bar(lane, event, 0, fps, hollow=candidate.dropped)
-    lane.set_yticks([0], ["peak ± k_p"])
-    lane.set_ylim(0.6, -0.6)
-    lane.grid(axis="y", visible=False)
-    lane.set_xlim(0, len(score) / fps)
-    lane.set_xlabel("time in the video (s)")
-    kept = {c.vote for c in candidates if not c.dropped}
-    handles = [
-        *raw,
-        *line,
-        mean,
-        high,
-        *peaks,
-        *shade_handles(truth),
-        *emotion_patches(e for e in EMOTIONS if e in kept),
-    ]
+        style.bar(lane, event, 0, fps, hollow=candidate.dropped)
+    style.lanes(lane, ["peak ± k_p"])
+    style.time_axis(lane, (0, len(score) - 1), fps)
     dropped = sum(c.dropped for c in candidates)
+    kept = {c.vote for c in candidates if not c.dropped}
+    handles = [*ax.lines, *style.shade_handles(truth), *style.bar_handles(kept)]
     if dropped:
-        handles.append(Patch(facecolor="white", edgecolor=INK, lw=1.4, label="dropped: vote is neutral"))
-    legend_below(figure, handles, 5)
-    return describe(
+        handles.append(style.hollow_handle("dropped: vote is neutral"))
+    style.legend_below(figure, handles, 5)
+    return style.describe(
         figure,
         f"A spotting score over {len(score) / fps:.1f} s, raw and smoothed over {2 * half_width} frames:",
         f"mean {smoothed.mean():.3g}, highest {smoothed.max():.3g}, threshold {level:.3g}.",
-        f"{plural(len(candidates), 'peak')} above it, of which {dropped} dropped: the vote is neutral.",
+        f"{style.plural(len(candidates), 'peak')} above it, of which {dropped} dropped: the vote is neutral.",
     )
 
 
-@themed
+@style.themed
 def one_video(
     video: Video,
     score: np.ndarray,
@@ -184,7 +155,7 @@ def one_video(
     frames: Sequence[np.ndarray] | None = None,
     show_faces: bool = False,
     interval: tuple[int, int] | None = None,
-) -> Drawing:
+) -> style.Drawing:
     """Fig. 6: one video from its frames to its events, on one time axis.
 
     video gives fps, true events and distractors; score (T,) and probabilities (T, 5) per frame; threshold:
@@ -192,105 +163,76 @@ def one_video(
     top, lettered in the score below; interval: first and last frame to show. ValueError where score or
     probabilities do not have n_frames frames.
     """
-    _same_length(video, score, probabilities)
-    first, last = interval or (0, video.n_frames - 1)
     faces = show_faces and frames is not None
     strip = faces or landmarks is not None
-    figure = canvas(FULL, 5.6 if strip else 4.3)
+    figure = style.canvas(style.FULL, 5.6 if strip else 4.3)
     top, body = figure.subfigures(2, 1, height_ratios=[1.25, 4.3]) if strip else (None, figure)
-    ax_score, ax_class, ax_lanes = body.subplots(3, 1, sharex=True, height_ratios=[1.5, 1.5, 1.2])
-    moments = _moments(video, first, last, 6) if strip else []
+    axes = body.subplots(3, 1, sharex=True, height_ratios=[1.5, 1.5, 1.2])
+    output = Output("predicted", score, probabilities, predicted, threshold)
+    lines = _output_panels(*axes[:2], video, output)
+    first, last = interval or (0, video.n_frames - 1)
     if strip:
-        for letter, number, ax in zip(
-            "abcdef", moments, top.subplots(1, len(moments), squeeze=False)[0], strict=False
-        ):
+        moments = _moments(video, first, last, 6)
+        pictures = top.subplots(1, len(moments), squeeze=False)[0]
+        for letter, number, ax in zip("abcdef", moments, pictures, strict=False):
             _face(ax, number, landmarks, frames if faces else None)
             ax.set_title(f"{letter}  {number / video.fps:.1f} s", loc="center", fontweight="normal")
-    _score_panel(ax_score, video, score, threshold)
-    for letter, number in zip("abcdef", moments, strict=False):
-        ax_score.annotate(
-            letter, (number / video.fps, 1.02), xycoords=("data", "axes fraction"), ha="center", va="bottom"
-        )
-    time = np.arange(video.n_frames) / video.fps
-    lines = emotion_lines(ax_class, time, probabilities)
-    shade(ax_class, video.events, video.fps)
-    ax_class.set_ylabel("class probability\n(0–1)")
-    _lanes(ax_lanes, video, predicted)
-    ax_lanes.set_xlim(first / video.fps, (last + 1) / video.fps)
-    ax_lanes.set_xlabel("time in the video (s)")
-    body.align_ylabels([ax_score, ax_class])
+            at = (number / video.fps, 1.02)
+            axes[0].annotate(letter, at, xycoords=("data", "axes fraction"), ha="center", va="bottom")
+    _lanes(axes[-1], video, [output], (first, last))
+    body.align_ylabels(axes[:2])
     shown = [event for event in video.events if event.offset >= first and event.onset <= last]
-    handles = [*lines, *shade_handles(shown), *_score_handles(threshold), *_hollow(predicted, video)]
-    legend_below(figure, handles, 5)
-    return describe(figure, _story(video, predicted), *_unshown(faces, landmarks))
-
-
-@themed
-def two_variants(video: Video, outputs: Sequence[Output], interval: tuple[int, int] | None = None) -> Drawing:
-    """Fig. 7: variants above one another on one video; S is the spotting score, R the class probabilities."""
-    first, last = interval or (0, video.n_frames - 1)
-    figure = canvas(FULL, 0.9 + 2.3 * len(outputs) + 0.7)
-    axes = figure.subplots(
-        2 * len(outputs) + 1,
-        1,
-        sharex=True,
-        height_ratios=[1, 1] * len(outputs) + [0.35 + 0.35 * len(outputs)],
+    _legend(figure, video, [output], [*lines, *style.shade_handles(shown)])
+    on_top = (
+        "Frames of the video on top." if faces else "Landmarks on a blank canvas on top; no face is shown."
     )
-    time = np.arange(video.n_frames) / video.fps
+    return style.describe(figure, _story(video, predicted), on_top if strip else "")
+
+
+@style.themed
+def two_variants(
+    video: Video, outputs: Sequence[Output], interval: tuple[int, int] | None = None
+) -> style.Drawing:
+    """Fig. 7: variants above one another on one video; S is the spotting score, R the class probabilities."""
+    heights = [1, 1] * len(outputs) + [0.35 + 0.35 * len(outputs)]
+    size = style.FULL, 0.9 + 2.3 * len(outputs) + 0.7
+    figure, axes = style.panels(*size, len(heights), 1, sharex=True, height_ratios=heights)
     lines = []
-    for row, output in enumerate(outputs):
-        _same_length(video, output.score, output.probabilities)
-        ax_score, ax_class = axes[2 * row], axes[2 * row + 1]
-        _score_panel(ax_score, video, output.score, output.threshold)
+    for ax_score, ax_class, output in zip(axes[:-1:2], axes[1::2], outputs, strict=True):
+        lines = _output_panels(ax_score, ax_class, video, output)
         ax_score.set_ylabel("S: score\n(0–1)")
         ax_score.set_title(output.name)
-        lines = emotion_lines(ax_class, time, output.probabilities)
-        shade(ax_class, video.events, video.fps)
         ax_class.set_ylabel("R: probability\n(0–1)")
-    _lanes(
-        axes[-1], video, *(output.predicted for output in outputs), names=[output.name for output in outputs]
-    )
-    axes[-1].set_xlim(first / video.fps, (last + 1) / video.fps)
-    axes[-1].set_xlabel("time in the video (s)")
+    _lanes(axes[-1], video, outputs, interval or (0, video.n_frames - 1))
     figure.align_ylabels(list(axes[:-1]))
-    threshold = next((output.threshold for output in outputs if output.threshold is not None), None)
-    every = [event for output in outputs for event in output.predicted]
-    handles = [*lines, *shade_handles(video.events), *_score_handles(threshold), *_hollow(every, video)]
-    legend_below(figure, handles, 5)
+    _legend(figure, video, outputs, [*lines, *style.shade_handles(video.events)])
     stories = [f"{output.name}: {_story(video, output.predicted)}" for output in outputs]
-    return describe(figure, "The same video seen by several variants.", *stories)
+    return style.describe(figure, "The same video seen by several variants.", *stories)
 
 
-@themed
-def key_regions(views: Sequence[EventView], fps: float) -> Drawing:
+@style.themed
+def key_regions(views: Sequence[EventView], fps: float) -> style.Drawing:
     """Fig. 8: a column for each event: spotting score (S), class probabilities (R), flow of key regions."""
     regions = max((len(view.names) for view in views), default=1)
-    figure = canvas(FULL, 3.2 + 0.85 * regions)
-    axes = figure.subplots(
-        2 + regions,
-        max(len(views), 1),
-        squeeze=False,
-        sharex="col",
-        sharey="row",
-        height_ratios=[1.2, 1.2] + [0.85] * regions,
-    )
+    size, heights = (style.FULL, 3.2 + 0.85 * regions), [1.2, 1.2] + [0.85] * regions
+    shape = {"squeeze": False, "sharex": "col", "sharey": "row", "height_ratios": heights}
+    figure, axes = style.panels(*size, 2 + regions, max(len(views), 1), **shape)
     lines: list[Line2D] = []
     sentences = []
     for column, view in enumerate(views):
-        inside = [view.event, *view.distractors]
         time = (view.start + np.arange(len(view.score))) / fps
-        axes[0, column].plot(time, view.score, color=INK)
-        unit_axis(axes[0, column])
+        axes[0, column].plot(time, view.score, color=style.INK)
+        style.unit_axis(axes[0, column])
         axes[0, column].set_title(f"{'abcdefgh'[column]}  {view.title}")
-        lines = emotion_lines(axes[1, column], time, view.probabilities)
+        lines = style.emotion_lines(axes[1, column], time, view.probabilities)
         flow = np.asarray(view.flow).reshape(len(view.names), 2, -1)
         for row, name in enumerate(view.names):
             ax = axes[2 + row, column]
-            ax.plot(time, flow[row, 0], color=INK, ls="-", lw=1)
-            ax.plot(time, flow[row, 1], color=INK, ls=(0, (4, 1.5)), lw=1.5)
+            for values, look in zip(flow[row], FLOW, strict=True):
+                ax.plot(time, values, **look)
             ax.set_title(name, fontweight="normal")
         for ax in axes[:, column]:
-            shade(ax, inside, fps)
+            style.shade(ax, (view.event, *view.distractors), fps)
             ax.set_xlim(time[0], time[-1])
         axes[-1, column].set_xlabel("time in the video (s)")
         largest = np.abs(flow).max(axis=(1, 2))
@@ -298,72 +240,60 @@ def key_regions(views: Sequence[EventView], fps: float) -> Drawing:
         sentences.append(
             f"{view.title}: score up to {view.score.max():.2f} inside {view.event.onset / fps:.2f} to "
             f"{view.event.offset / fps:.2f} s; largest flow {largest.max():.1f} px, "
-            f"{view.names[int(largest.argmax())]}; "
-            f"{plural(blinks, 'blink')} in view."
+            f"{view.names[int(largest.argmax())]}; {style.plural(blinks, 'blink')} in view."
         )
-    axes[0, 0].set_ylabel("S: score\n(0–1)")
-    axes[1, 0].set_ylabel("R: probability\n(0–1)")
-    for ax in axes[2:, 0]:
-        ax.set_ylabel("flow (px)")
+    labels = ["S: score\n(0–1)", "R: probability\n(0–1)", *["flow (px)"] * regions]
+    for ax, label in zip(axes[:, 0], labels, strict=True):
+        ax.set_ylabel(label)
     figure.align_ylabels(list(axes[:, 0]))
-    handles = [
-        *lines,
-        Line2D([], [], color=INK, ls="-", lw=1, label="flow x, to the right"),
-        Line2D([], [], color=INK, ls=(0, (4, 1.5)), lw=1.5, label="flow y, down"),
-        *shade_handles([event for view in views for event in (view.event, *view.distractors)]),
-    ]
-    legend_below(figure, handles, 5)
-    return describe(
+    components = [Line2D([], [], **look) for look in FLOW]
+    shaded = style.shade_handles(event for view in views for event in (view.event, *view.distractors))
+    style.legend_below(figure, [*lines, *components, *shaded], 5)
+    return style.describe(
         figure, "Scores, class probabilities and optical flow around micro-expressions.", *sentences
     )
 
 
-def _same_length(video: Video, score: np.ndarray, probabilities: np.ndarray) -> None:
+def _output_panels(ax_score: Axes, ax_class: Axes, video: Video, output: Output) -> list[Line2D]:
+    """Score and threshold, class probabilities; returns the lines of these. ValueError as in `one_video`."""
+    score, probabilities = output.score, output.probabilities
     if len(score) != video.n_frames or np.shape(probabilities) != (video.n_frames, len(CLASSES)):
         raise ValueError(
             f"video {video.subject} {video.name} has {video.n_frames} frames, but the score has {len(score)} "
             f"and the probabilities have shape {np.shape(probabilities)}"
         )
+    ax_score.plot(np.arange(video.n_frames) / video.fps, score, color=style.INK, lw=1.2)
+    style.shade(ax_score, video.events, video.fps)
+    if output.threshold is not None:
+        ax_score.axhline(output.threshold, **style.THRESHOLD)
+    style.unit_axis(ax_score, float(np.max(score, initial=0)))
+    ax_score.set_ylabel("spotting score\n(0–1)")
+    return style.class_panel(ax_class, video, probabilities)
 
 
-def _score_panel(ax: Axes, video: Video, score: np.ndarray, threshold: float | None) -> None:
-    ax.plot(np.arange(video.n_frames) / video.fps, score, color=INK, lw=1.2)
-    shade(ax, video.events, video.fps)
-    if threshold is not None:
-        ax.axhline(threshold, color=INK, ls="--", lw=0.9)
-    unit_axis(ax, float(np.max(score, initial=0)))
-    ax.set_ylabel("spotting score\n(0–1)")
-
-
-def _score_handles(threshold: float | None) -> list[Line2D]:
-    return [] if threshold is None else [Line2D([], [], color=INK, ls="--", lw=0.9, label="threshold")]
-
-
-def _lanes(
-    ax: Axes, video: Video, *predictions: Sequence[Event], names: Sequence[str] = ("predicted",)
-) -> None:
-    """Lanes of bars: truth, each prediction, then the distractors."""
-    truth = video.events_of("micro")
-    lanes = ["true", *names]
+def _lanes(ax: Axes, video: Video, outputs: Sequence[Output], frames: tuple[int, int]) -> None:
+    """Lanes of bars over the time of these frames: truth, what each output predicts, then the distractors."""
+    truth, distractors = video.events_of("micro"), video.events_of("macro", "blink")
     for event in truth:
-        bar(ax, event, 0, video.fps)
-    for row, predicted in enumerate(predictions, 1):
-        for event, hit in zip(predicted, hits(predicted, truth), strict=True):
-            bar(ax, event, row, video.fps, hollow=not hit)
-    distractors = video.events_of("macro", "blink")
-    if distractors:
-        lanes.append("distractors")
-        for event in distractors:
-            bar(ax, event, len(lanes) - 1, video.fps)
-    ax.set_yticks(range(len(lanes)), lanes)
-    ax.set_ylim(len(lanes) - 0.45, -0.55)
-    ax.grid(axis="y", visible=False)
+        style.bar(ax, event, 0, video.fps)
+    for row, output in enumerate(outputs, 1):
+        for event, hit in zip(output.predicted, style.hits(output.predicted, truth), strict=True):
+            style.bar(ax, event, row, video.fps, hollow=not hit)
+    for event in distractors:
+        style.bar(ax, event, len(outputs) + 1, video.fps)
+    names = ["true", *(output.name for output in outputs)]
+    style.lanes(ax, [*names, "distractors"] if distractors else names, room=0.05)
+    style.time_axis(ax, frames, video.fps)
 
 
-def _hollow(predicted: Sequence[Event], video: Video) -> list[Patch]:
-    if all(hits(predicted, video.events_of("micro"))):
-        return []
-    return [Patch(facecolor="white", edgecolor=INK, lw=1.4, label="prediction with IoU < 0.5")]
+def _legend(figure: style.Drawing, video: Video, outputs: Sequence[Output], handles: list[Any]) -> None:
+    """These handles, and what the outputs need beside them."""
+    if any(output.threshold is not None for output in outputs):
+        handles.append(Line2D([], [], **style.THRESHOLD))
+    truth = video.events_of("micro")
+    if not all(hit for output in outputs for hit in style.hits(output.predicted, truth)):
+        handles.append(style.hollow_handle("prediction with IoU < 0.5"))
+    style.legend_below(figure, handles, 5)
 
 
 def _moments(video: Video, first: int, last: int, most: int) -> list[int]:
@@ -381,7 +311,7 @@ def _moments(video: Video, first: int, last: int, most: int) -> list[int]:
 
 def _face(ax: Axes, number: int, landmarks: np.ndarray | None, frames: Sequence[np.ndarray] | None) -> None:
     if frames is not None:
-        ax.imshow(frames[number], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        show_image(ax, frames[number])
     elif landmarks is not None and np.isfinite(landmarks[number]).all():
         draw_landmarks(ax, landmarks[number], points=False)
         ax.set_aspect("equal")
@@ -393,19 +323,15 @@ def _face(ax: Axes, number: int, landmarks: np.ndarray | None, frames: Sequence[
 def _story(video: Video, predicted: Sequence[Event]) -> str:
     """One or two sentences on what was found, for the text alternative."""
     truth = video.events_of("micro")
-    found = sum(hits(predicted, truth))
-    counted = {name: sum(event.emotion == name for event in truth) for name in EMOTIONS}
-    classes = ", ".join(f"{count} {name}" for name, count in counted.items() if count)
-    blinks, macros = len(video.events_of("blink")), len(video.events_of("macro"))
+    found = sum(style.hits(predicted, truth))
+    counted = Counter(event.emotion for event in truth)
+    classes = ", ".join(f"{counted[name]} {name}" for name in EMOTIONS if counted[name])
+    macros, blinks = (
+        style.plural(len(video.events_of(kind)), style.KINDS[kind].label) for kind in ("macro", "blink")
+    )
     return (
         f"Video {video.name} of {video.subject}, {video.n_frames / video.fps:.1f} s: "
-        f"{plural(len(truth), 'true micro-expression')}{f' ({classes})' if classes else ''}; "
-        f"{plural(len(predicted), 'prediction')}, {found} with IoU of at least 0.5; "
-        f"{plural(macros, KIND['macro']['label'])} and {plural(blinks, 'blink')} beside them."
+        f"{style.plural(len(truth), 'true micro-expression')}{f' ({classes})' if classes else ''}; "
+        f"{style.plural(len(predicted), 'prediction')}, {found} with IoU of at least 0.5; "
+        f"{macros} and {blinks} beside them."
     )
-
-
-def _unshown(faces: bool, landmarks: np.ndarray | None) -> list[str]:
-    if faces:
-        return ["Frames of the video on top."]
-    return ["Landmarks on a blank canvas on top; no face is shown."] if landmarks is not None else []

@@ -6,10 +6,7 @@ counts. Fig. 3 is in architecture.py.
 Glossary: T frames, C channels, k frames of a window, W windows; h state, x input, y output of Eq. 1 and 2.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -19,26 +16,23 @@ from matplotlib.patches import Patch, PathPatch, Rectangle
 from matplotlib.path import Path
 
 from metst_lib.events import Event
-from metst_lib.figures._style import (
-    ARROW,
-    FULL,
-    INK,
-    Drawing,
-    canvas,
-    describe,
-    legend_below,
-    plural,
-    shade,
-    shade_handles,
-    themed,
-    unit_axis,
-)
+from metst_lib.experiment.analysis import Synergy
+from metst_lib.figures import _style as style
 
-TRUE_COLOUR, FALSE_COLOUR = "#0072B2", "#E69F00"
-"""Candidates that are micro-expressions, and those that are not (these are hatched too)."""
+FALSE_COLOUR = "#E69F00"
+#: Candidates that are micro-expressions, and those that are not.
+TRUTH = {
+    "true": {"facecolor": "#0072B2", "edgecolor": "white", "lw": 0},
+    "false": {"facecolor": FALSE_COLOUR, "edgecolor": "white", "lw": 0, "hatch": "////"},
+}
+#: Windows that say yes, and those that say no.
+WINDOW = {
+    True: {"facecolor": FALSE_COLOUR, "alpha": 0.55, "hatch": "////", "edgecolor": "#333333"},
+    False: {"facecolor": "#DDDDDD", "alpha": 0.55, "edgecolor": "#333333"},
+}
 
 
-@themed
+@style.themed
 def state_transition(
     x: np.ndarray,
     state: np.ndarray,
@@ -46,7 +40,7 @@ def state_transition(
     fps: float,
     start: int = 0,
     output: np.ndarray | None = None,
-) -> Drawing:
+) -> style.Drawing:
     """Fig. 1: a state goes from non-ME to ME and back, as drawn circles and as measured curves.
 
     x (T,): input, flow in pixels; state (T,) or (T, N): h after each frame, shown by its norm; output (T,):
@@ -54,33 +48,27 @@ def state_transition(
     """
     norm = np.linalg.norm(np.reshape(state, (len(x), -1)), axis=1)
     moments = _moments(event, start, start + len(x) - 1)
-    figure = canvas(FULL, 4.6 if output is not None else 3.8)
-    rows = 4 if output is not None else 3
-    top, *panels = figure.subplots(rows, 1, height_ratios=[2, *[1] * (rows - 1)])
-    _chain(top, moments, norm, start, fps)
-    time = (start + np.arange(len(x))) / fps
     curves = [("input x\n(px)", x), ("state |h|\n(no unit)", norm)]
     curves += [("output y\n(no unit)", output)] if output is not None else []
+    heights = [2, *[1] * len(curves)]
+    size = style.FULL, 4.6 if output is not None else 3.8
+    figure, (top, *panels) = style.panels(*size, len(heights), 1, height_ratios=heights)
+    _chain(top, moments, norm, start, fps)
+    time = (start + np.arange(len(x))) / fps
     for ax, (label, values) in zip(panels, curves, strict=True):
-        ax.plot(time, values, color=INK)
-        shade(ax, [event], fps)
-        ax.set_ylabel(label)
-        ax.set_xlim(time[0], time[-1])
+        ax.plot(time, values, color=style.INK)
+        style.shade(ax, [event], fps)
+        ax.set(ylabel=label, xlim=(time[0], time[-1]))
         ax.tick_params(labelbottom=ax is panels[-1])
     at = np.array([number for number, _ in moments], dtype=int)
-    panels[1].plot(at / fps, norm[at - start], ls="", marker="o", ms=5, mfc="w", mec=INK)
+    drawn = {"ls": "", "marker": "o", "mfc": "w", "mec": style.INK}
+    panels[1].plot(at / fps, norm[at - start], ms=5, **drawn)
     panels[-1].set_xlabel("time (s)")
     figure.align_ylabels(panels)
-    legend_below(
-        figure,
-        [
-            *shade_handles([event]),
-            Line2D([], [], ls="", marker="o", mfc="w", mec=INK, label="frames drawn above"),
-        ],
-        2,
-    )
+    handles = [*style.shade_handles([event]), Line2D([], [], label="frames drawn above", **drawn)]
+    style.legend_below(figure, handles, 2)
     peak = start + int(norm.argmax())
-    return describe(
+    return style.describe(
         figure,
         f"State transition through a micro-expression of {event.length / fps:.2f} s:",
         f"a chain of {len(moments)} states and the curves they come from.",
@@ -89,7 +77,7 @@ def state_transition(
     )
 
 
-@themed
+@style.themed
 def window_against_video(
     answers: np.ndarray,
     starts: np.ndarray,
@@ -98,94 +86,74 @@ def window_against_video(
     truth: Sequence[Event],
     fps: float,
     interval: tuple[int, int] | None = None,
-) -> Drawing:
+) -> style.Drawing:
     """Fig. 2: one answer for each window of fixed length, against one score for each frame of the video.
 
     answers (W,), each 0–1 for the k frames from `starts` (W,) on; k = window; score (T,), 0–1; truth: true
     events, distractors among them; interval: first and last frame to show.
     """
-    first, last = interval or (0, len(score) - 1)
-    figure = canvas(FULL, 4.4)
-    axes = figure.subplots(2, 2, width_ratios=[1, 3.4])
+    figure, axes = style.panels(style.FULL, 4.4, 2, 2, width_ratios=[1, 3.4])
     _boxes(axes[0, 0], ["k frames", "CNN", "one answer"])
     _boxes(axes[1, 0], ["all frames", "state space\nmodel", "a score\nper frame"])
     above, below = axes[:, 1]
-    for onset, answer in zip(starts, answers, strict=True):
-        says = answer >= 0.5
-        above.add_patch(
-            Rectangle(
-                (onset / fps, 0),
-                window / fps,
-                answer,
-                facecolor=FALSE_COLOUR if says else "#DDDDDD",
-                edgecolor="#333333",
-                alpha=0.55,
-                hatch="////" if says else "",
-            )
-        )
-    below.plot(np.arange(len(score)) / fps, score, color=INK)
+    said = np.asarray(answers) >= 0.5
+    for onset, answer, yes in zip(starts, answers, said, strict=True):
+        above.add_patch(Rectangle((onset / fps, 0), window / fps, answer, **WINDOW[bool(yes)]))
+    below.plot(np.arange(len(score)) / fps, score, color=style.INK)
     for ax, label in ((above, "window's answer\n(0–1)"), (below, "frame's score\n(0–1)")):
-        shade(ax, truth, fps)
-        ax.set_xlim(first / fps, (last + 1) / fps)
-        unit_axis(ax)
+        style.shade(ax, truth, fps)
+        style.time_axis(ax, interval or (0, len(score) - 1), fps)
+        style.unit_axis(ax)
         ax.set_ylabel(label)
     above.tick_params(labelbottom=False)
-    above.set_title(f"(a) window-level: k = {window} frames, {window / fps:.2f} s")
+    above.set(title=f"(a) window-level: k = {window} frames, {window / fps:.2f} s", xlabel="")
     below.set_title("(b) video-level: any duration")
-    below.set_xlabel("time in the video (s)")
     handles = [
-        Patch(facecolor=FALSE_COLOUR, alpha=0.55, hatch="////", ec="#333333", label="window: yes (≥ 0.5)"),
-        Patch(facecolor="#DDDDDD", alpha=0.55, ec="#333333", label="window: no"),
+        Patch(**WINDOW[True], label="window: yes (≥ 0.5)"),
+        Patch(**WINDOW[False], label="window: no"),
+        *style.shade_handles(truth),
     ]
-    legend_below(figure, [*handles, *shade_handles(truth)], 5)
-    return describe(
+    style.legend_below(figure, handles, 5)
+    micro = sum(event.kind == "micro" for event in truth)
+    return style.describe(
         figure,
-        f"Two ways to spot. Window-level: {plural(len(starts), 'window')} of {window} frames, of which",
-        f"{int(np.sum(np.asarray(answers) >= 0.5))} say yes. Video-level: one score for each of the",
+        f"Two ways to spot. Window-level: {style.plural(len(starts), 'window')} of {window} frames, of which",
+        f"{said.sum()} say yes. Video-level: one score for each of the",
         f"{len(score)} frames, up to {np.max(score, initial=0):.2f}.",
-        f"{plural(sum(event.kind == 'micro' for event in truth), 'true micro-expression')} in the video.",
+        f"{style.plural(micro, 'true micro-expression')} in the video.",
     )
 
 
-class Synergy(NamedTuple):
-    """Candidates of a run: kept or dropped by the recogniser's vote, and truly micro-expressions or not."""
-
-    kept_true: int
-    kept_false: int
-    dropped_true: int
-    dropped_false: int
-
-
-@themed
-def result_synergy(counts: Mapping[str, Synergy]) -> Drawing:
+@style.themed
+def result_synergy(counts: Mapping[str, Synergy]) -> style.Drawing:
     """Fig. 4: where the candidates go, in bands as thick as the counts; counts: name → `Synergy`.
 
     Left all that the score proposes, right those kept and those dropped because the recogniser says neutral.
     """
     rows = max(1, -(-len(counts) // 2))
-    figure = canvas(FULL, 0.4 + 2.5 * rows)
-    axes = figure.subplots(rows, min(2, max(len(counts), 1)), squeeze=False).ravel()
+    columns = min(2, max(len(counts), 1))
+    figure, axes = style.panels(style.FULL, 0.4 + 2.5 * rows, rows, columns, squeeze=False)
     sentences = []
-    for ax in axes:
+    for ax in axes.flat:
         ax.axis("off")
-    for ax, (name, count) in zip(axes, counts.items(), strict=False):
+    for ax, (name, count) in zip(axes.flat, counts.items(), strict=False):
         count = Synergy(*count)
         _bands(ax, count)
         before = _share(count.kept_true + count.dropped_true, sum(count))
         after = _share(count.kept_true, count.kept_true + count.kept_false)
         ax.set_title(f"{name}: precision {before} → {after}")
         sentences.append(
-            f"{name}: of {plural(sum(count), 'candidate')}, "
+            f"{name}: of {style.plural(sum(count), 'candidate')}, "
             f"kept {count.kept_true} true and {count.kept_false} false, "
             f"dropped {count.dropped_true} true and {count.dropped_false} false; "
             f"precision {before} to {after}."
         )
     handles = [
-        Patch(facecolor=TRUE_COLOUR, label="a micro-expression (IoU ≥ 0.5)"),
+        Patch(facecolor=TRUTH["true"]["facecolor"], label="a micro-expression (IoU ≥ 0.5)"),
         Patch(facecolor=FALSE_COLOUR, hatch="////", edgecolor="white", label="not one"),
     ]
-    legend_below(figure, handles, 2)
-    return describe(figure, "Result-level synergy as a flow of candidates.", *sentences)
+    style.legend_below(figure, handles, 2)
+    return style.describe(figure, "Result-level synergy as a flow of candidates.", *sentences)
 
 
 # ---- pieces ----
@@ -213,58 +181,46 @@ def _moments(event: Event, first: int, last: int) -> list[tuple[int, str]]:
 def _chain(ax: Axes, moments: Sequence[tuple[int, str]], norm: np.ndarray, start: int, fps: float) -> None:
     """Circles h, arrows h → h, x in from below, y out above; a circle is as dark as its state is strong."""
     ax.axis("off")
-    ax.set_xlim(-0.6, max(len(moments), 1) - 0.4)
-    ax.set_ylim(-1.35, 1.75)
+    ax.set(xlim=(-0.6, max(len(moments), 1) - 0.4), ylim=(-1.35, 1.75))
     shades = matplotlib.colormaps["Oranges"]
     for column, (number, name) in enumerate(moments):
         level = norm[number - start] / max(norm.max(), 1e-12)
-        ax.scatter(column, 0, s=900, color=[shades(0.85 * level)], edgecolors=INK, linewidths=1, zorder=3)
-        ax.text(
-            column,
-            0,
-            f"{norm[number - start]:.2f}",
-            ha="center",
-            va="center",
-            zorder=4,
-            color="white" if level > 0.75 else INK,
+        ax.scatter(
+            column, 0, s=900, color=[shades(0.85 * level)], edgecolors=style.INK, linewidths=1, zorder=3
         )
-        ax.annotate("", (column, -0.42), (column, -0.82), arrowprops=ARROW)
-        ax.annotate("", (column, 0.82), (column, 0.42), arrowprops=ARROW)
-        ax.text(column, -1.1, f"x({number / fps:.2f} s)", ha="center", va="center")
-        ax.text(column, 1.02, "y", ha="center", va="center")
-        ax.text(column, 1.5, name, ha="center", va="center", fontweight="bold")
+        inside = f"{norm[number - start]:.2f}"
+        style.centred(ax, column, 0, inside, zorder=4, color="white" if level > 0.75 else style.INK)
+        ax.annotate("", (column, -0.42), (column, -0.82), arrowprops=style.ARROW)
+        ax.annotate("", (column, 0.82), (column, 0.42), arrowprops=style.ARROW)
+        style.centred(ax, column, -1.1, f"x({number / fps:.2f} s)")
+        style.centred(ax, column, 1.02, "y")
+        style.centred(ax, column, 1.5, name, fontweight="bold")
         if column:
-            ax.annotate("", (column - 0.26, 0), (column - 0.74, 0), arrowprops=ARROW)
-    ax.text(-0.52, 0, "|h|", ha="center", va="center")
+            ax.annotate("", (column - 0.26, 0), (column - 0.74, 0), arrowprops=style.ARROW)
+    style.centred(ax, -0.52, 0, "|h|")
 
 
 def _boxes(ax: Axes, words: Sequence[str]) -> None:
     """Boxes from top to bottom with arrows between them."""
     ax.axis("off")
-    ax.set_xlim(0, 1)
-    ax.set_ylim(len(words) - 0.6, -0.4)
+    ax.set(xlim=(0, 1), ylim=(len(words) - 0.6, -0.4))
     for row, text in enumerate(words):
         ax.add_patch(Rectangle((0.04, row - 0.33), 0.92, 0.66, facecolor="#EEEEEE", edgecolor="#444444"))
-        ax.text(0.5, row, text, ha="center", va="center", linespacing=1)
+        style.centred(ax, 0.5, row, text, linespacing=1)
         if row:
-            ax.annotate("", (0.5, row - 0.33), (0.5, row - 0.67), arrowprops=ARROW)
+            ax.annotate("", (0.5, row - 0.33), (0.5, row - 0.67), arrowprops=style.ARROW)
 
 
 def _bands(ax: Axes, count: Synergy) -> None:
     """The bars and bands of one flow of counts, from top to bottom; y counts candidates."""
     total = max(sum(count), 1)
     gap = 0.13 * total  # room for a line of text
-    ax.set_xlim(0, 1)
-    ax.set_ylim(total + 5.4 * gap, -0.6 * gap)
+    ax.set(xlim=(0, 1), ylim=(total + 5.4 * gap, -0.6 * gap))
     sums = {"true": count.kept_true + count.dropped_true, "false": count.kept_false + count.dropped_false}
     left, right, width = 0.2, 0.62, 0.035
-    looks = {
-        "true": {"facecolor": TRUE_COLOUR, "edgecolor": "white", "lw": 0},
-        "false": {"facecolor": FALSE_COLOUR, "edgecolor": "white", "lw": 0, "hatch": "////"},
-    }
     at = {"true": 1.5 * gap, "false": 2.5 * gap + sums["true"]}  # where the next band leaves
     for name, size in sums.items():
-        ax.add_patch(Rectangle((left, at[name]), width, size, **looks[name]))
+        ax.add_patch(Rectangle((left, at[name]), width, size, **TRUTH[name]))
         ax.text(left - 0.015, at[name] + size / 2, f"{size} {name}", ha="right", va="center")
     ax.text(0.04, 0, f"{sum(count)} candidates", va="center", fontweight="bold")
     y = 0.0
@@ -278,8 +234,8 @@ def _bands(ax: Axes, count: Synergy) -> None:
             size = getattr(count, f"{fate}_{name}")
             if size:
                 band = _band(left + width, right, at[name], y, size)
-                ax.add_patch(PathPatch(band, alpha=0.6 if fate == "kept" else 0.25, **looks[name]))
-            ax.add_patch(Rectangle((right, y), width, size, **looks[name]))
+                ax.add_patch(PathPatch(band, alpha=0.6 if fate == "kept" else 0.25, **TRUTH[name]))
+            ax.add_patch(Rectangle((right, y), width, size, **TRUTH[name]))
             ax.text(right + 0.05, y + size / 2, f"{size} {word}", va="center")
             at[name] += size
             y += size + 0.8 * gap

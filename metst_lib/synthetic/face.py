@@ -19,16 +19,14 @@ sensor noise of σ = 2 grey levels. It stands in for the recordings of the paper
   to frame b should be near rois[b] − rois[a]; pooling by the strongest fraction of pixels reads more.
 - `Film.field(t)` (480, 480, 2): that same displacement at every pixel of the face at rest, in image px.
 
-A displacement is told where it is seen: the frame shows at y what rests at y − displacement(y). The same
-script gives the same pixels on one machine (OpenCV's rounding may differ between machines).
+A displacement is told where it is seen (see `bumps`). The same script gives the same pixels on one machine
+(OpenCV's rounding may differ between machines).
 
 Glossary: T frames; K Gaussian bumps; g half the distance of the inner eye corners; AU Action Unit. Left and
 right are those of the image, unless the person's own is said.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from importlib.resources import files
 
@@ -37,119 +35,21 @@ import numpy as np
 import skimage.data
 
 from metst_lib.rois import CROP, ROIS, resolve
+from metst_lib.synthetic.bumps import ACTION_UNITS, MIRROR, WARPS, Bumps, Displacement, followed, laid
+from metst_lib.synthetic.eye import Eye
 from metst_lib.synthetic.script import Action, Look, Script, envelope
 
+#: Frames are SIZE × SIZE, uint8, grey.
 SIZE = 480
-"""Frames are SIZE × SIZE, uint8, grey."""
 NOISE = 2.0
 FLICKER_FAST, FLICKER_SLOW = 0.006, 0.02
 _MARGIN = 24  # image px drawn beyond each border, so that head motion shows no edge
 _STEP = 2  # displacement fields are smooth: every second pixel is enough
 _GRID = np.arange(0, SIZE + _STEP, _STEP)
 _NOISE_SIZE = 1024
+_ENLARGED = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
 
-# Rows of (where, landmarks, offset, dx, dy, σ), lengths in g. A bump's centre is the landmarks' mean plus the
-# offset. "left": landmarks of the image's left half, mirrored for the right; x counts outwards.
-# "middle": on the midline, without sides. y counts down.
-_LEFT, _MIDDLE = "left", "middle"
-ACTION_UNITS: dict[int, tuple[tuple[str, tuple[int, ...], tuple[float, float], float, float, float], ...]] = {
-    1: ((_LEFT, (20, 21), (0, 0), 0.0, -1.0, 0.75),),  # inner brow up
-    2: ((_LEFT, (17, 18), (0, 0), 0.0, -1.0, 0.8),),  # outer brow up
-    4: (
-        (_LEFT, (20, 21), (0, 0), -0.55, 0.8, 0.8),
-        (_LEFT, (18, 19), (0, 0), -0.15, 0.5, 0.8),
-    ),  # brows down, together
-    5: ((_LEFT, (37, 38), (0, -0.1), 0.0, -0.8, 0.45),),  # upper lid up
-    6: ((_LEFT, (40, 41), (0.2, 0.9), 0.1, -0.9, 0.9),),  # cheek up
-    7: (
-        (_LEFT, (40, 41), (0, 0.1), 0.0, -0.7, 0.45),
-        (_LEFT, (37, 38), (0, -0.1), 0.0, 0.35, 0.45),
-    ),  # lids tighten
-    9: (
-        (_LEFT, (31,), (0, 0), 0.1, -1.0, 0.65),
-        (_LEFT, (50,), (0, 0), 0.0, -0.5, 0.6),
-    ),  # nose wings, upper lip up
-    10: ((_LEFT, (50,), (0, 0), 0.05, -1.0, 0.7), (_LEFT, (31,), (0, 0.2), 0.1, -0.3, 0.6)),  # upper lip up
-    12: (
-        (_LEFT, (48,), (0, 0), 0.75, -0.65, 0.8),
-        (_LEFT, (48,), (0.6, -1.2), 0.15, -0.45, 1.1),
-    ),  # corners up, out
-    14: ((_LEFT, (48,), (0, 0), -0.95, 0.0, 0.65),),  # corners in
-    15: ((_LEFT, (48,), (0, 0.1), 0.1, 1.0, 0.75),),  # corners down
-    17: ((_MIDDLE, (8, 57), (0, 0), 0.0, -1.0, 1.0), (_MIDDLE, (57,), (0, 0), 0.0, -0.5, 0.7)),  # chin up
-    20: ((_LEFT, (48,), (0, 0), 1.0, 0.1, 0.85),),  # corners out
-    24: ((_MIDDLE, (51,), (0, 0), 0.0, 0.7, 0.6), (_MIDDLE, (57,), (0, 0), 0.0, -0.8, 0.6)),  # lips together
-    26: ((_MIDDLE, (8,), (0, 0), 0.0, 1.0, 1.6), (_MIDDLE, (57,), (0, 0), 0.0, 0.6, 0.9)),  # jaw down
-    45: (
-        (_LEFT, (18, 19, 20), (0, 0), 0.0, 1.0, 0.9),
-        (_LEFT, (40, 41), (0, 0.6), 0.0, -0.4, 0.7),
-    ),  # blink's pull
-}
-
-WARPS: dict[str, tuple[tuple[str, tuple[int, ...], tuple[float, float], float, float, float], ...]] = {
-    "brow height": ((_LEFT, (18, 19, 20), (0, 0), 0.0, 1.0, 1.2),),
-    "brow tilt": ((_LEFT, (20, 21), (0, 0), 0.0, 1.0, 0.8), (_LEFT, (17, 18), (0, 0), 0.0, -1.0, 0.8)),
-    "brow distance": ((_LEFT, (19, 20, 21), (0, 0), 1.0, 0.0, 1.0),),
-    "eye distance": ((_LEFT, (36, 39), (0, 0), 1.0, 0.0, 1.3),),
-    "eye height": ((_LEFT, (36, 39), (0, 0), 0.0, 1.0, 1.5),),
-    "eye opening": ((_LEFT, (37, 38), (0, -0.1), 0.0, 1.0, 0.6), (_LEFT, (40, 41), (0, 0.1), 0.0, -1.0, 0.6)),
-    "nose width": ((_LEFT, (31,), (0, 0), 1.0, 0.0, 0.7),),
-    "nose length": ((_MIDDLE, (33,), (0, 0), 0.0, 1.0, 1.1),),
-    "mouth width": ((_LEFT, (48,), (0, 0), 1.0, 0.0, 1.0),),
-    "mouth height": ((_MIDDLE, (62, 66), (0, 0), 0.0, 1.0, 1.5),),
-    "mouth curve": ((_LEFT, (48,), (0, 0), 0.0, 1.0, 0.8),),
-    "lip fullness": ((_MIDDLE, (57,), (0, 0), 0.0, 1.0, 0.7), (_MIDDLE, (51,), (0, 0), 0.0, -1.0, 0.7)),
-    "jaw length": ((_MIDDLE, (8,), (0, 0), 0.0, 1.0, 1.9),),
-    "jaw width": ((_LEFT, (3, 4, 5), (0, 0), 1.0, 0.0, 1.7),),
-}
-
-_MIRROR = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
-     45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
-     54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
-)  # fmt: skip
 _NOSE = [29, 30]
-
-
-class Bumps:
-    """A sum of K Gaussian displacements: centres (K, 2), peaks (K, 2) and widths σ (K,) in image px."""
-
-    def __init__(self, centres: np.ndarray, peaks: np.ndarray, widths: np.ndarray) -> None:
-        self.centres = np.asarray(centres, np.float64).reshape(-1, 2)
-        self.peaks = np.asarray(peaks, np.float64).reshape(-1, 2)
-        self.widths = np.asarray(widths, np.float64).reshape(-1)
-
-    def at(self, points: np.ndarray) -> np.ndarray:
-        """Displacement at points (..., 2)."""
-        offsets = points[..., None, :] - self.centres
-        weights = np.exp(-0.5 * (offsets**2).sum(-1) / self.widths**2)
-        return weights @ self.peaks
-
-    def grid(self, at: np.ndarray) -> np.ndarray:
-        """Displacement where rows and columns are those of `at` (n,): (n, n, 2). Separable, hence quick."""
-        across = np.exp(-0.5 * ((at[None] - self.centres[:, :1]) / self.widths[:, None]) ** 2)  # (K, n)
-        down = np.exp(-0.5 * ((at[None] - self.centres[:, 1:]) / self.widths[:, None]) ** 2)
-        return np.einsum("kj,ki,kc->jic", down, across, self.peaks, optimize=True)
-
-    def scaled(self, factor: float) -> Bumps:
-        """The same field, `factor` times as strong."""
-        return Bumps(self.centres, self.peaks * factor, self.widths)
-
-
-Displacement = Callable[[np.ndarray], np.ndarray]
-"""A displacement field: points (..., 2) → displacement there (..., 2)."""
-
-
-def _still(points: np.ndarray) -> np.ndarray:
-    return np.zeros_like(points)
-
-
-def followed(points: np.ndarray, displacement: Displacement) -> np.ndarray:
-    """Where source points (..., 2) are seen if the image at y shows the source at y − displacement(y)."""
-    seen = points
-    for _ in range(12):  # a contraction: the fields' gradients stay well below 1
-        seen = points + displacement(seen)
-    return seen
 
 
 class Face:
@@ -164,22 +64,18 @@ class Face:
         eyes, g0 = _eyes(points)
         centre = np.array([SIZE / 2, SIZE / 2 - look.crop_px / 9])  # of the eyes: the face crop in mid-frame
         scale = look.crop_px / (9 * g0)
-        parts = [(*part, amount) for name, amount in look.warps for part in WARPS[name]]
+        parts = [(part, amount) for name, amount in look.warps for part in WARPS[name]]
         for _ in range(2):  # the warps change g in proportion: the second round has the crop's width right
             rough = (points - eyes) * scale + centre
-            warp = _bumps(parts, rough, scale * g0)
+            warp = laid(parts, rough, scale * g0)
             self.landmarks = followed(rough, warp.at)
             self.eyes, self.g = _eyes(self.landmarks)
             used, scale = scale, scale * look.crop_px / (9 * self.g)
         self.crop_scale = CROP / (9 * self.g)
         at = np.arange(-_MARGIN, SIZE + _MARGIN)
         source = (np.stack(np.meshgrid(at, at), -1) - warp.grid(at) - centre) / used + eyes
-        image = cv2.remap(
-            photo,
-            *np.moveaxis(source.astype(np.float32), -1, 0),
-            cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REFLECT,
-        )
+        maps = np.moveaxis(source.astype(np.float32), -1, 0)
+        image = cv2.remap(photo, *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
         self.image = _developed(image, look)
 
     def field(self, action: Action) -> Bumps:
@@ -187,10 +83,8 @@ class Face:
 
         Its peak over the 68 landmarks and the Action Units' own centres is action.amplitude px of the crop.
         """
-        parts = [(*part, 1.0) for unit in action.action_units for part in ACTION_UNITS[unit]]
-        # the person's own left is the image's right
-        left, right = {"": (1 + action.balance, 1 - action.balance), "L": (0, 1), "R": (1, 0)}[action.side]
-        bumps = _bumps(parts, self.landmarks, self.g, left, right)
+        parts = [(part, 1.0) for unit in action.action_units for part in ACTION_UNITS[unit]]
+        bumps = laid(parts, self.landmarks, self.g, *action.halves)
         peak = np.linalg.norm(bumps.at(np.concatenate([self.landmarks, bumps.centres])), axis=-1).max()
         return bumps.scaled(action.amplitude / self.crop_scale / peak)
 
@@ -219,8 +113,8 @@ class Face:
         return [points / self.crop_scale + corner for points in pixels]
 
     @cached_property
-    def _eyes_open(self) -> list[_Eye]:
-        return [_Eye(self.landmarks, self.g, first) for first in (36, 42)]
+    def _eyes_open(self) -> list[Eye]:
+        return [Eye(self.landmarks, self.g, first, _MARGIN) for first in (36, 42)]
 
 
 class Film:
@@ -233,7 +127,6 @@ class Film:
         self.script = script
         self.face = face or Face(script.look)
         self._fields = [self.face.field(action) for action in script.actions]
-        self._grids: dict[int, np.ndarray] = {}
         self._courses = [envelope(action, script.n_frames) for action in script.actions]
         self._waves = _waves(script)
         rng = np.random.default_rng(np.random.SeedSequence(script.key[0], spawn_key=(*script.key[1:], 0)))
@@ -264,14 +157,8 @@ class Film:
         for c, channel in enumerate(("yaw", "pitch")):
             displacement = self._nose_grid * np.float32(self._waves[channel][t])
             if action is not None:
-                displacement += self._grid(action)[c] * np.float32(course)
-            displacement = cv2.warpAffine(
-                displacement,
-                to_grid,
-                (SIZE, SIZE),
-                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
+                displacement += self._grids[action][c] * np.float32(course)
+            displacement = cv2.warpAffine(displacement, to_grid, (SIZE, SIZE), **_ENLARGED)
             across = (turn[c, 0] * at + shift[c] + _MARGIN).astype(np.float32)
             down = (turn[c, 1] * at).astype(np.float32)
             np.subtract(across[None], displacement, out=displacement)
@@ -298,7 +185,8 @@ class Film:
         rows = []
         for t in frames:
             number = self._acting(t)
-            parallax, field, rest, rois = self._parallax(t), _still, face.landmarks, np.zeros((len(ROIS), 2))
+            parallax, rest = self._parallax(t), face.landmarks
+            field, rois = np.zeros_like, np.zeros((len(ROIS), 2))
             if number is not None:
                 course = self._courses[number][t]
                 field = self._fields[number].scaled(course).at
@@ -308,14 +196,9 @@ class Film:
             # the frame shows at y the source at y − parallax(y) − field(y), and then moves with the head
             moved = followed(rest, lambda points, a=parallax, b=field: a(points) + b(points))
             nose = self._seen(followed(face.landmarks[_NOSE], parallax), t)
-            rows.append(
-                (
-                    self._seen(moved, t),
-                    (followed(rest, field) - face.landmarks) * face.crop_scale,
-                    (nose - face.landmarks[_NOSE]).mean(0) * face.crop_scale,
-                    rois,
-                )
-            )
+            expression = (followed(rest, field) - face.landmarks) * face.crop_scale
+            head = (nose - face.landmarks[_NOSE]).mean(0) * face.crop_scale
+            rows.append((self._seen(moved, t), expression, head, rois))
         columns = zip(("landmarks", "expression", "head", "rois"), zip(*rows, strict=True), strict=True)
         truth = {name: np.stack(values).astype(np.float32) for name, values in columns}
         return {**truth, "neutral": face.landmarks.astype(np.float32), "g": np.float32(face.g)}
@@ -328,16 +211,13 @@ class Film:
 
     def _acting(self, t: int) -> int | None:
         """Number of the action under way at frame t; scripts keep actions apart, so there is one at most."""
-        for number, action in enumerate(self.script.actions):
-            if action.onset < t < action.offset:
-                return number
-        return None
+        return next((n for n, a in enumerate(self.script.actions) if a.onset < t < a.offset), None)
 
-    def _grid(self, action: int) -> np.ndarray:
-        if action not in self._grids:
-            grid = self._fields[action].grid(_GRID)
-            self._grids[action] = np.ascontiguousarray(np.moveaxis(grid, -1, 0), dtype=np.float32)
-        return self._grids[action]
+    @cached_property
+    def _grids(self) -> list[np.ndarray]:
+        """Each action's displacement at its apex on `_GRID`, (2, n, n) float32."""
+        grids = (np.moveaxis(field.grid(_GRID), -1, 0) for field in self._fields)
+        return [np.ascontiguousarray(grid, dtype=np.float32) for grid in grids]
 
     def _parallax(self, t: int) -> Displacement:
         """What turning the head adds to its motion, most at the nose."""
@@ -359,63 +239,6 @@ class Film:
         return turn, pivot - turn @ (pivot + moved)
 
 
-# ---------------------------------------------------------------- the eye lids
-
-
-class _Eye:
-    """An eye's opening as two parabolas between its corners, and the lid's skin above it."""
-
-    def __init__(self, landmarks: np.ndarray, g: float, first: int) -> None:
-        self.upper_points = (first + 1, first + 2)
-        self.g = g
-        corners = landmarks[[first, first + 3]]
-        (self.x0, self.y0), (self.x1, self.y1) = corners
-        bows = []
-        for pair in ((first + 1, first + 2), (first + 4, first + 5)):
-            points = landmarks[list(pair)]
-            bows.append(float(np.mean((points[:, 1] - self.chord(points[:, 0])) / self.arch(points[:, 0]))))
-        self.bow_up, self.bow_down = min(bows[0], -0.05 * g), max(bows[1], 0.1 * g)
-
-    def arch(self, x: np.ndarray) -> np.ndarray:
-        """1 in the middle between the corners, 0 at and beyond them."""
-        s = np.clip((np.asarray(x, np.float64) - self.x0) / (self.x1 - self.x0), 0, 1)
-        return 4 * s * (1 - s)
-
-    def chord(self, x: np.ndarray) -> np.ndarray:
-        return self.y0 + (self.y1 - self.y0) * (np.asarray(x, np.float64) - self.x0) / (self.x1 - self.x0)
-
-    def upper(self, x: np.ndarray) -> np.ndarray:
-        """Row of the open upper lid's edge at column x."""
-        return self.chord(x) + self.bow_up * self.arch(x)
-
-    def lower(self, x: np.ndarray) -> np.ndarray:
-        """Row of the lower lid's edge at column x."""
-        return self.chord(x) + self.bow_down * self.arch(x)
-
-    def shut(self, image: np.ndarray, still: np.ndarray, closure: float) -> None:
-        """Paint the lid, lowered by `closure`, into `image`; `still` is the image with open eyes."""
-        skin = 0.55 * self.g  # height of the skin above the eye that stretches
-        lash = 0.10 * self.g  # dark edge of the open lid, left out of the stretched skin
-        left, right = int(self.x0) - 2, int(self.x1) + 3
-        top = int(min(self.y0, self.y1) + self.bow_up - skin) - 2
-        bottom = int(max(self.y0, self.y1) + self.bow_down) + 6
-        x = np.arange(left, right, dtype=np.float64)
-        y = np.arange(top, bottom, dtype=np.float64)[:, None]
-        arch, upper = self.arch(x), self.upper(x)
-        edge = upper + closure * (self.lower(x) - upper + 0.03 * self.g * arch)
-        start = upper - skin
-        stretch = np.maximum(skin - closure * lash * arch, 1.0) / (edge - start)
-        source = np.where(y > start, start + (y - start) * stretch, y)
-        columns = np.broadcast_to(x + _MARGIN, source.shape).astype(np.float32)
-        lid = cv2.remap(still, columns, (source + _MARGIN).astype(np.float32), cv2.INTER_LINEAR)
-        fold = np.exp(-0.5 * ((y - edge) / (0.05 * self.g)) ** 2) * np.sqrt(arch) * min(1.0, 3 * closure)
-        shade = 1 - 0.08 * closure * arch * np.clip((y - start) / (edge - start), 0, 1)
-        lid = lid * shade
-        mask = np.clip(edge - y + 0.5, 0, 1) * (arch > 0)
-        patch = image[top + _MARGIN : bottom + _MARGIN, left + _MARGIN : right + _MARGIN]
-        patch[:] = (patch * (1 - mask) + lid * mask) * (1 - 0.45 * fold)
-
-
 # ---------------------------------------------------------------- parts
 
 
@@ -423,34 +246,17 @@ class _Eye:
 def _base_face(mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
     """The photo, grey float32, and its landmarks (68, 2)."""
     photo = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    with (files("metst_lib.synthetic") / "astronaut_landmarks_68.csv").open() as lines:
+    with (files(__package__) / "astronaut_landmarks_68.csv").open() as lines:
         points = np.loadtxt(lines, delimiter=",", skiprows=1)
     if mirrored:
         photo = np.ascontiguousarray(photo[:, ::-1])
-        points = points[_MIRROR] * [-1, 1] + [photo.shape[1] - 1, 0]
+        points = points[MIRROR] * [-1, 1] + [photo.shape[1] - 1, 0]
     return photo, points
 
 
 def _eyes(landmarks: np.ndarray) -> tuple[np.ndarray, float]:
     """Midpoint of the inner eye corners, and g."""
     return (landmarks[39] + landmarks[42]) / 2, float(landmarks[42, 0] - landmarks[39, 0]) / 2
-
-
-def _bumps(parts, landmarks: np.ndarray, g: float, left: float = 1.0, right: float = 1.0) -> Bumps:
-    """Rows of ACTION_UNITS or WARPS, each with its amount in g, as a field on a face."""
-    centres, peaks, widths = [], [], []
-    for where, points, (off_x, off_y), dx, dy, width, amount in parts:
-        halves = (
-            ((-1, landmarks, left), (1, landmarks[_MIRROR], right))
-            if where == _LEFT
-            else ((0, landmarks, 1.0),)
-        )
-        for outwards, marks, strength in halves:
-            if strength:
-                centres.append(marks[list(points)].mean(0) + np.array([outwards * off_x, off_y]) * g)
-                peaks.append(np.array([outwards * dx, dy]) * amount * strength * g)
-                widths.append(width * g)
-    return Bumps(np.array(centres), np.array(peaks), np.array(widths))
 
 
 def _developed(image: np.ndarray, look: Look) -> np.ndarray:

@@ -7,13 +7,11 @@ rendered frames of subjects who are not in the set, with the boxes that dlib's f
 It knows this one base face only: it is of no use for real faces.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from pathlib import Path
 
 import dlib
 import numpy as np
+from tqdm.auto import tqdm
 
 from metst_lib._files import atomic
 from metst_lib.synthetic.face import Film
@@ -30,19 +28,19 @@ def train(
     seed: int = 0,
     actors: int = ACTORS,
     frames: int = FRAMES_EACH,
-    tick: Callable[[], object] = lambda: None,
+    progress: bool = False,
 ) -> Path:
     """Train a 68-point predictor on `frames` rendered frames of each of `actors` subjects, into `path`.
 
-    The actors are the script's cast "predictor", whose random keys are not those of the set. tick() is
-    called after each actor. RuntimeError where dlib's detector finds a face on fewer than half the frames,
-    OSError where the file cannot be written whole.
+    The actors are the script's cast "predictor", whose random keys are not those of the set. RuntimeError
+    where dlib's detector finds a face on fewer than half the frames, OSError where the file cannot be written
+    whole.
     """
     detector = dlib.get_frontal_face_detector()
     examples = []
-    for actor in range(actors):
+    silent = None if progress else True
+    for actor in tqdm(range(actors), desc="landmark predictor", unit="actor", disable=silent):
         examples += _examples(detector, seed, actor, frames)
-        tick()
     if 2 * len(examples) < actors * frames:
         raise RuntimeError(f"dlib found a face on only {len(examples)} of {actors * frames} rendered frames")
     options = dlib.shape_predictor_training_options()
@@ -55,7 +53,11 @@ def train(
     options.random_seed = f"synthetic {seed}"
     predictor = dlib.train_shape_predictor(*map(list, zip(*examples, strict=True)), options)
     with atomic(path) as temporary:
-        _save(predictor, temporary)
+        predictor.save(str(temporary))
+        try:  # dlib does not say when the disk is full, but half a file does not load
+            dlib.shape_predictor(str(temporary))
+        except RuntimeError as error:
+            raise OSError(f"the predictor could not be written whole: {error}") from error
     return Path(path)
 
 
@@ -75,11 +77,3 @@ def _examples(
             points = [dlib.point(int(x), int(y)) for x, y in np.rint(landmarks)]
             examples.append((image, [dlib.full_object_detection(boxes[0], points)]))
     return examples
-
-
-def _save(predictor: dlib.shape_predictor, path: Path) -> None:
-    predictor.save(str(path))
-    try:  # dlib does not say when the disk is full, but half a file does not load
-        dlib.shape_predictor(str(path))
-    except RuntimeError as error:
-        raise OSError(f"the predictor could not be written whole: {error}") from error

@@ -1,12 +1,10 @@
 """A rehearsal: the annotations and lengths of a real set's videos, for flow made of signals.
 
 `write("casme3", "data")` fills `data/casme3-rehearsal/` with copies of the owners' workbooks and a table of
-each video's first and last frame; `experiment.prepare` then makes its flow by `signals`, at the real size and
-without a face. It is a data set of its own name, so that nobody mistakes it for the real one, and lies under
-`data/`, which git ignores: what comes from the owners' tables is theirs.
+each video's first and last frame; its `Reader` then makes flow by `signals`, at the real size and without a
+face. It is a data set of its own name, so that nobody mistakes it for the real one, and lies under `data/`,
+which git ignores: what comes from the owners' tables is theirs.
 """
-
-from __future__ import annotations
 
 from pathlib import Path
 
@@ -14,9 +12,7 @@ import pandas as pd
 
 from metst_lib import datasets
 from metst_lib._files import atomic
-
-SOURCES = {source: name for name, source in datasets.REHEARSALS.items()}
-"""Real data set → name of its rehearsal."""
+from metst_lib.synthetic.reader import REHEARSAL
 
 
 def write(source: str, data: str | Path, tables: str | Path | None = None) -> Path:
@@ -28,22 +24,20 @@ def write(source: str, data: str | Path, tables: str | Path | None = None) -> Pa
 
     ValueError for a set that has no rehearsal; FileNotFoundError where tables or frames are missing.
     """
-    if source not in SOURCES:
-        raise ValueError(f"no rehearsal of {source!r}; known: {', '.join(SOURCES)}")
-    folder, name = Path(tables) if tables else Path(data) / source, SOURCES[source]
+    if source != REHEARSAL.rehearses:
+        raise ValueError(f"no rehearsal of {source!r}; known: {REHEARSAL.rehearses}")
+    folder, there = Path(tables) if tables else Path(data) / source, Path(data) / REHEARSAL.name
     paths = datasets.find_tables(source, folder)
-    ranges = folder / datasets.RANGES
+    ranges = folder / REHEARSAL.ranges
     table = pd.read_csv(ranges, dtype=str) if ranges.is_file() else _ranges(source, data, paths)
-    there = Path(data) / name
-    for old in datasets.reader_of(name).tables(there):  # of another edition, which might be read instead
-        if old is not None:
-            old.unlink()
+    for old in filter(None, REHEARSAL.find_tables(there)):  # of another edition, might be read instead
+        old.unlink()
     for path in filter(None, paths):
         with atomic(there / path.name) as temporary:
             temporary.write_bytes(path.read_bytes())
-    with atomic(there / datasets.RANGES) as temporary:
+    with atomic(there / REHEARSAL.ranges) as temporary:
         table.to_csv(temporary, index=False)
-    datasets.load(name, data)  # fails now rather than later where tables and lengths do not fit
+    datasets.load(REHEARSAL.name, data)  # fails now rather than later where tables and lengths do not fit
     return there
 
 

@@ -9,46 +9,48 @@ by a SeedSequence per subject and video (both fixed by NumPy for good), whole-nu
 basic operations on floats. No sine, no logarithm, no NumPy distribution takes part.
 
 **Difficulty** was set once, before any network saw the data, from the training-free baseline and what real
-recordings look like, and is not tuned on results: ME_PIXELS = 0.6–1.3 px of the 320-px face crop at the apex,
-ME_SECONDS = 0.27–0.5 s (shorter than many real labels, so the harder case). Macro-expressions (3.5–7 px) and
+recordings look like, and is not tuned on results: 0.6–1.3 px (`PIXELS`) of the 320-px face crop at the apex,
+0.27–0.5 s (`LASTS`; shorter than many real labels, so the harder case). Macro-expressions (3.5–7 px) and
 blinks, whose lids pull the brows along, are distractors on purpose.
 
 Glossary: T frames of a video; AU Action Unit of the Facial Action Coding System; px pixels of the 320-px
 face crop unless "image px" is said; g half the distance of the inner eye corners (the face crop is 9 g wide).
 """
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from metst_lib.events import EMOTIONS, Event
+from metst_lib.synthetic.bumps import WARPS
 
 FPS = 30
 SECONDS = 30
+#: Least pause between two actions, and between an action and either end of the video.
 GAP_SECONDS = 0.6
-"""Least pause between two actions, and between an action and either end of the video."""
-ME_SECONDS = (0.27, 0.5)
-ME_PIXELS = (0.6, 1.3)
+#: Seconds that an action takes.
+LASTS = {"micro": (0.27, 0.5), "macro": (0.7, 2.5), "blink": (0.15, 0.3)}
+#: Largest displacement at its apex; of a blink what it pulls at the brows: the lids close wholly.
+PIXELS = {"micro": (0.6, 1.3), "macro": (3.5, 7.0), "blink": (0.5, 1.0)}
+#: One micro-expression per so many seconds on average: 5 or 6 in 30 s, at least one in any video.
 ME_EVERY_SECONDS = 5.5
-"""One micro-expression per so many seconds on average: 5 or 6 in 30 s, at least one in any video."""
-MACRO_SECONDS = (0.7, 2.5)
-MACRO_PIXELS = (3.5, 7.0)
 MACRO_EVERY_SECONDS = 15
+#: Videos shorter than this have no macro-expression.
 MACRO_FROM_SECONDS = 8
-"""Videos shorter than this have no macro-expression."""
-BLINK_SECONDS = (0.15, 0.3)
-BLINK_PIXELS = (0.5, 1.0)
-"""What a blink pulls at the brows; the lids themselves close wholly."""
 BLINK_EVERY_SECONDS = (2, 6)
+#: Where between onset and offset the apex lies.
 APEX_AT = (0.35, 0.55)
-"""Where between onset and offset the apex lies."""
+#: One micro-expression in so many shows on one side of the face only.
 ONE_SIDED_IN = 7
-"""One micro-expression in so many shows on one side of the face only."""
+#: How much more one half of the face may move than the other.
+BALANCE = 0.15
+#: The head's slow motion: (share of the amplitude, limits of the period in seconds).
+DRIFT_WAVES = ((0.5, (12.0, 20.0)), (0.3, (6.0, 12.0)), (0.2, (3.5, 6.0)))
+#: Largest amplitude of it in each channel, see `Wave`.
+DRIFT_SIZES = {"x": 5.0, "y": 5.0, "roll": 0.012, "zoom": 0.012, "yaw": 2.0, "pitch": 2.0}
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ RECIPES = (
     Recipe("others", (24,), "others", "VII"),
     Recipe("others", (20,), "others", "VII"),
 )
+#: Action Units of the middle of the face: an expression that has one is never one-sided.
 CENTRAL_UNITS = frozenset({17, 24, 26})
-"""Action Units of the middle of the face: an expression that has one is never one-sided."""
 BLINK_UNIT = 45
 
 
@@ -111,6 +113,15 @@ class Action:
         """Action Units as the tables write them: "4+7", "L12"."""
         return "+".join(f"{self.side}{unit}" for unit in self.action_units)
 
+    @property
+    def halves(self) -> tuple[float, float]:
+        """Strength on the image's left and right half; the person's own left is the image's right."""
+        return {"": (1 + self.balance, 1 - self.balance), "L": (0, 1), "R": (1, 0)}[self.side]
+
+    def moved(self, by: int) -> "Action":
+        """The same action so many frames later."""
+        return replace(self, onset=self.onset + by, apex=self.apex + by, offset=self.offset + by)
+
 
 @dataclass(frozen=True)
 class Wave:
@@ -130,7 +141,7 @@ class Wave:
 class Look:
     """What one subject looks like: how the one base face is changed, and how the room is lit.
 
-    crop_px: width of the face crop, 9 g, in image px. warps: (name, amount in g) of `face.WARPS`. gamma,
+    crop_px: width of the face crop, 9 g, in image px. warps: (name, amount in g) of `bumps.WARPS`. gamma,
     contrast, brightness (grey levels), light_x, light_y (relative brightness gained from the middle to the
     edge of the image), texture (grey levels rms of the skin texture) and texture_key, its random key.
     """
@@ -172,8 +183,8 @@ class Script:
         )  # fmt: skip
 
 
+#: Subjects of the data set, and those others on whom the demonstration landmark predictor is trained.
 CASTS = ("set", "predictor")
-"""Subjects of the data set, and those others on whom the demonstration landmark predictor is trained."""
 
 
 def write_script(
@@ -254,22 +265,15 @@ def _expressions(draws: Draws, turn: int, seconds: float, fps: int) -> list[Acti
     actions = []
     for i in range(n_micro):
         recipe = draws.choice([r for r in RECIPES if r.emotion == EMOTIONS[(turn + i) % len(EMOTIONS)]])
-        actions.append(_expression(draws, "micro", recipe, ME_SECONDS, ME_PIXELS, fps))
+        actions.append(_expression(draws, "micro", recipe, fps))
     for _ in range(n_macro):
-        actions.append(_expression(draws, "macro", draws.choice(RECIPES), MACRO_SECONDS, MACRO_PIXELS, fps))
+        actions.append(_expression(draws, "macro", draws.choice(RECIPES), fps))
     return draws.shuffled(actions)
 
 
-def _expression(
-    draws: Draws,
-    kind: str,
-    recipe: Recipe,
-    seconds: tuple[float, float],
-    pixels: tuple[float, float],
-    fps: int,
-) -> Action:
-    apex, offset = _course(draws, seconds, fps)
-    amplitude, balance, lot = draws.between(*pixels), draws.between(-0.15, 0.15), draws.unit()
+def _expression(draws: Draws, kind: str, recipe: Recipe, fps: int) -> Action:
+    apex, offset = _course(draws, kind, fps)
+    amplitude, balance, lot = draws.between(*PIXELS[kind]), draws.between(-BALANCE, BALANCE), draws.unit()
     side = ""
     if kind == "micro" and not CENTRAL_UNITS & set(recipe.action_units):
         # a fifth of the recipes (by use) is central, so the others are drawn a little more often
@@ -277,9 +281,9 @@ def _expression(
     return Action(kind, 0, apex, offset, amplitude, recipe.action_units, recipe, side, balance)
 
 
-def _course(draws: Draws, seconds: tuple[float, float], fps: int) -> tuple[int, int]:
+def _course(draws: Draws, kind: str, fps: int) -> tuple[int, int]:
     """Apex and offset, in frames after the onset."""
-    length = draws.whole(*(int(s * fps + 0.5) for s in seconds))  # both ends counted
+    length = draws.whole(*(int(s * fps + 0.5) for s in LASTS[kind]))  # both ends counted
     offset = max(2, length - 1)
     apex = int(draws.between(*APEX_AT) * offset + 0.5)
     return min(max(apex, 1), offset - 1), offset
@@ -298,7 +302,7 @@ def _place(actions: list[Action], n_frames: int, fps: int, draws: Draws) -> list
     cuts = sorted(draws.whole(0, slack) for _ in actions)
     placed, at = [], 0
     for action, cut in zip(actions, cuts, strict=True):
-        placed.append(_moved(action, at + gap + cut))
+        placed.append(action.moved(at + gap + cut))
         at += gap + action.offset + 1
     return placed
 
@@ -309,8 +313,8 @@ def _blinks(draws: Draws, expressions: list[Action], n_frames: int, fps: int) ->
     blinks: list[Action] = []
     last = -draws.whole(0, every[0])
     while True:
-        apex, offset = _course(draws, BLINK_SECONDS, fps)
-        blink = Action("blink", 0, apex, offset, draws.between(*BLINK_PIXELS), (BLINK_UNIT,))
+        apex, offset = _course(draws, "blink", fps)
+        blink = Action("blink", 0, apex, offset, draws.between(*PIXELS["blink"]), (BLINK_UNIT,))
         free = [
             onset
             for onset in range(max(last + every[0], gap), n_frames - gap - offset)
@@ -320,12 +324,7 @@ def _blinks(draws: Draws, expressions: list[Action], n_frames: int, fps: int) ->
             return blinks
         soon = [onset for onset in free if onset <= last + every[1]]
         last = draws.choice(soon or free[:fps])
-        blinks.append(_moved(blink, last))
-
-
-def _moved(action: Action, by: int) -> Action:
-    fields = {**vars(action), "onset": by, "apex": action.apex + by, "offset": action.offset + by}
-    return Action(**fields)
+        blinks.append(blink.moved(last))
 
 
 def _gap(fps: int) -> int:
@@ -334,28 +333,11 @@ def _gap(fps: int) -> int:
 
 # ---------------------------------------------------------------- who, and how the head moves
 
-_WARP_LIMITS = (
-    ("brow height", 0.22),
-    ("brow tilt", 0.12),
-    ("brow distance", 0.12),
-    ("eye distance", 0.12),
-    ("eye height", 0.15),
-    ("eye opening", 0.05),
-    ("nose width", 0.15),
-    ("nose length", 0.25),
-    ("mouth width", 0.25),
-    ("mouth height", 0.25),
-    ("mouth curve", 0.15),
-    ("lip fullness", 0.1),
-    ("jaw length", 0.45),
-    ("jaw width", 0.4),
-)
-"""Shape changes of `face.WARPS` and their limits in units of g."""
-
 
 def _look(key: tuple[int, ...]) -> Look:
     draws = Draws(*key, 0)
-    warps = tuple((name, draws.between(-limit, limit)) for name, limit in _WARP_LIMITS)
+    limits = {name: parts[0].limit for name, parts in WARPS.items()}
+    warps = tuple((name, draws.between(-limit, limit)) for name, limit in limits.items())
     return Look(
         mirrored=draws.unit() < 0.5,
         crop_px=draws.between(290, 330),
@@ -373,15 +355,8 @@ def _look(key: tuple[int, ...]) -> Look:
 def _motion(draws: Draws) -> tuple[Wave, ...]:
     """Slow drift (± 5 image px, ± 0.012 rad and zoom, 1–2 px of parallax) and a little tremor."""
     waves = []
-    for channel, size in (
-        ("x", 5.0),
-        ("y", 5.0),
-        ("roll", 0.012),
-        ("zoom", 0.012),
-        ("yaw", 2.0),
-        ("pitch", 2.0),
-    ):
-        for share, period in ((0.5, (12.0, 20.0)), (0.3, (6.0, 12.0)), (0.2, (3.5, 6.0))):
+    for channel, size in DRIFT_SIZES.items():
+        for share, period in DRIFT_WAVES:
             amplitude = draws.between(0.6, 1.0) * share * size
             waves.append(Wave(channel, amplitude, draws.between(*period), draws.unit()))
     for channel in ("x", "y"):

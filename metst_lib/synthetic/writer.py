@@ -6,9 +6,7 @@
 - `cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx`: the micro-expressions in jpg indices, with their emotions;
 - `CAS(ME)3_part_A_v2.xlsx`: sheet "AU+Emotion", macro- and micro-expressions without emotion, and sheet
   "eye blink";
-- `truth/<subject>_<letter>.npz`: what `face.Film.truth` says; the actions (kind, onset, apex, offset in
-  0-based frames, amplitude in px of the face crop, emotion, action_units); first, the jpg index of frame 0;
-  fps;
+- `truth/<subject>_<letter>.npz`: what was rendered, see `truth`;
 - `shape_predictor_68_synthetic.dat`: the demonstration's landmark predictor;
 - `settings.json`, written first, and `complete.json`, written last: what was asked for; that it is all there.
 
@@ -16,9 +14,6 @@ A video is done when its truth file is there, which is written after its last fr
 that filled the disk, leaves no `complete.json`; the same call goes on where it stopped.
 """
 
-from __future__ import annotations
-
-import json
 import os
 import shutil
 import string
@@ -30,17 +25,17 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from metst_lib._files import atomic, digest, write_json
-from metst_lib.synthetic import predictor
+from metst_lib._files import atomic, digest, read_json, write_json
+from metst_lib.events import Key
+from metst_lib.synthetic import predictor, truth
 from metst_lib.synthetic.face import Film
 from metst_lib.synthetic.script import FPS, SECONDS, Script, write_script
 
+#: Grows with every change to what the same settings give.
 RECIPE = 2
-"""Grows with every change to what the same settings give."""
 NAME = "synthetic"
 SUBJECTS, VIDEOS = 8, 2  # videos of each subject
 MICRO_BOOK = "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
@@ -48,7 +43,8 @@ SECOND_BOOK = "CAS(ME)3_part_A_v2.xlsx"
 JPEG_QUALITY = 90
 _TICK = 50  # frames between two steps of the progress bar
 _MAKERS = ("numpy", "opencv-python-headless", "scikit-image", "dlib-bin")
-_OURS = ("data", "truth", MICRO_BOOK, SECOND_BOOK, predictor.NAME)
+_COMPLETE = "complete.json"
+_FILES = (MICRO_BOOK, SECOND_BOOK, predictor.NAME)
 
 
 @dataclass(frozen=True)
@@ -59,6 +55,11 @@ class Plan:
     video: str
     first: int
     script: Script
+
+    @property
+    def key(self) -> Key:
+        """(subject, video)."""
+        return self.subject, self.video
 
 
 def write(
@@ -86,31 +87,20 @@ def write(
         "seed": seed, "jpeg_quality": JPEG_QUALITY,
     }  # fmt: skip
     folder = Path(root) / NAME
-    if _take(folder, settings, overwrite) and all(_done(folder, p) for p in plans) and _tables_there(folder):
+    whole, missing = _take(folder, settings, overwrite), [p for p in plans if not _done(folder, p)]
+    if whole and not missing and all((folder / name).is_file() for name in _FILES):
         return folder
-    (folder / "complete.json").unlink(missing_ok=True)
-    _render([p for p in plans if not _done(folder, p)], folder, jobs, progress)
+    (folder / _COMPLETE).unlink(missing_ok=True)
+    _render(missing, folder, jobs, progress)
     _write_tables(folder, plans)
     if not (folder / predictor.NAME).exists():
-        with tqdm(
-            total=predictor.ACTORS,
-            desc="landmark predictor",
-            unit="actor",
-            disable=None if progress else True,
-        ) as bar:
-            predictor.train(folder / predictor.NAME, seed, tick=bar.update)
-    write_json(
-        folder / "complete.json",
-        {
-            "settings": settings,
-            "key": digest(settings),
-            "versions": {name: version(name) for name in _MAKERS},
-            "videos": [
-                {"subject": p.subject, "video": p.video, "first": p.first, "frames": p.script.n_frames}
-                for p in plans
-            ],
-        },
-    )  # fmt: skip
+        predictor.train(folder / predictor.NAME, seed, progress=progress)
+    versions = {name: version(name) for name in _MAKERS}
+    shown = [
+        {"subject": p.subject, "video": p.video, "first": p.first, "frames": p.script.n_frames} for p in plans
+    ]
+    about = {"settings": settings, "key": digest(settings), "versions": versions, "videos": shown}
+    write_json(folder / _COMPLETE, about)
     return folder
 
 
@@ -133,11 +123,6 @@ def plan(
     ]
 
 
-def is_complete(folder: str | Path) -> bool:
-    """Whether a folder holds a whole synthetic set."""
-    return (Path(folder) / "complete.json").is_file()
-
-
 # ---------------------------------------------------------------- what is there already
 
 
@@ -145,9 +130,9 @@ def _take(folder: Path, settings: dict[str, Any], overwrite: bool) -> bool:
     """Make the folder ours for these settings; whether a whole set is said to lie in it."""
     marker = folder / "settings.json"
     if marker.exists():
-        there = json.loads(marker.read_text(encoding="utf-8"))
+        there = read_json(marker)
         if there == settings:
-            return is_complete(folder)
+            return (folder / _COMPLETE).is_file()
         if not overwrite:
             differences = ", ".join(
                 f"{name} {there.get(name)!r} there, {settings.get(name)!r} asked for"
@@ -158,12 +143,11 @@ def _take(folder: Path, settings: dict[str, Any], overwrite: bool) -> bool:
                 f"{folder} holds a synthetic set of other settings ({differences}); "
                 "overwrite it (overwrite=True, --overwrite) or write to another root"
             )
-        (folder / "complete.json").unlink(missing_ok=True)
-        for name in _OURS:
-            if (folder / name).is_dir():
-                shutil.rmtree(folder / name)
-            else:
-                (folder / name).unlink(missing_ok=True)
+        for name in (_COMPLETE, *_FILES):
+            (folder / name).unlink(missing_ok=True)
+        for part in (folder / "data", folder / truth.FOLDER):
+            if part.is_dir():
+                shutil.rmtree(part)
     elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise FileExistsError(f"{folder} holds files, but no synthetic set (no settings.json): left alone")
     write_json(marker, settings)
@@ -174,20 +158,12 @@ def _frame_folder(folder: Path, p: Plan) -> Path:
     return folder / "data" / p.subject / p.video / "color"
 
 
-def _truth_path(folder: Path, p: Plan) -> Path:
-    return folder / "truth" / f"{p.subject}_{p.video}.npz"
-
-
 def _done(folder: Path, p: Plan) -> bool:
-    if not _truth_path(folder, p).is_file() or not _frame_folder(folder, p).is_dir():
+    if not truth.path_of(folder / truth.FOLDER, p.key).is_file() or not _frame_folder(folder, p).is_dir():
         return False
     with os.scandir(_frame_folder(folder, p)) as entries:
         whole = sum(entry.name.endswith(".jpg") and entry.stat().st_size > 0 for entry in entries)
     return whole == p.script.n_frames
-
-
-def _tables_there(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in (MICRO_BOOK, SECOND_BOOK, predictor.NAME))
 
 
 # ---------------------------------------------------------------- frames and truth
@@ -199,16 +175,8 @@ def _render(plans: list[Plan], folder: Path, jobs: int, progress: bool) -> None:
     frames = sum(p.script.n_frames for p in plans)
     cv2_threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # one per video is enough
-    with (
-        tqdm(
-            total=frames,
-            desc="synthetic videos",
-            unit="frame",
-            mininterval=1,
-            disable=None if progress and frames else True,
-        ) as bar,
-        ThreadPoolExecutor(jobs) as pool,
-    ):
+    shown = {"desc": "synthetic videos", "unit": "frame", "disable": None if progress and frames else True}
+    with tqdm(total=frames, mininterval=1, **shown) as bar, ThreadPoolExecutor(jobs) as pool:
         tasks = [pool.submit(_write_video, folder, p, stop, bar.update) for p in plans]
         try:
             wait(tasks, return_when="FIRST_EXCEPTION")
@@ -222,7 +190,7 @@ def _render(plans: list[Plan], folder: Path, jobs: int, progress: bool) -> None:
 
 
 def _write_video(folder: Path, p: Plan, stop: threading.Event, tick: Any) -> None:
-    _truth_path(folder, p).unlink(missing_ok=True)
+    truth.path_of(folder / truth.FOLDER, p.key).unlink(missing_ok=True)
     frames = _frame_folder(folder, p)
     if frames.exists():
         shutil.rmtree(frames)
@@ -237,21 +205,7 @@ def _write_video(folder: Path, p: Plan, stop: threading.Event, tick: Any) -> Non
         (frames / f"{p.first + t}.jpg").write_bytes(data)  # unlike cv2.imwrite it says when the disk is full
         if (t + 1) % _TICK == 0 or t + 1 == len(film):
             tick(t % _TICK + 1)
-    actions = p.script.actions
-    with atomic(_truth_path(folder, p)) as temporary:
-        np.savez(
-            temporary,
-            **film.truth(),
-            first=p.first,
-            fps=p.script.fps,
-            kind=np.array([a.kind for a in actions], dtype=np.str_),
-            onset=np.array([a.onset for a in actions], dtype=np.int64),
-            apex=np.array([a.apex for a in actions], dtype=np.int64),
-            offset=np.array([a.offset for a in actions], dtype=np.int64),
-            amplitude=np.array([a.amplitude for a in actions]),
-            emotion=np.array([a.emotion or "" for a in actions], dtype=np.str_),
-            action_units=np.array([a.unit_names for a in actions], dtype=np.str_),
-        )
+    truth.save(folder / truth.FOLDER, p.key, film, p.first)
 
 
 # ---------------------------------------------------------------- workbooks
@@ -272,13 +226,9 @@ def _write_tables(folder: Path, plans: list[Plan]) -> None:
             expressions.append({**row, **kind, **objective})
             if a.kind == "micro":
                 micro.append({**row, **objective, "emotion": a.recipe.word})
-    blink_columns = ["Subject", "Filename", "Onset", "Offset"]
     _write_book(folder / MICRO_BOOK, {"label": pd.DataFrame(micro)})
-    sheets = {
-        "AU+Emotion": pd.DataFrame(expressions),
-        "eye blink": pd.DataFrame(blinks, columns=blink_columns),
-    }
-    _write_book(folder / SECOND_BOOK, sheets)
+    eyes = pd.DataFrame(blinks, columns=["Subject", "Filename", "Onset", "Offset"])
+    _write_book(folder / SECOND_BOOK, {"AU+Emotion": pd.DataFrame(expressions), "eye blink": eyes})
 
 
 def _write_book(path: Path, sheets: dict[str, pd.DataFrame]) -> None:

@@ -16,6 +16,8 @@ sys.path.insert(0, str(BOOK))
 import check  # noqa: E402
 import pages  # noqa: E402
 
+from metst_lib.app.cli import main  # noqa: E402
+
 
 @pytest.fixture(scope="module")
 def site() -> Path:
@@ -43,12 +45,29 @@ def test_every_link_leads_somewhere_and_nothing_is_asked_of_elsewhere(site):
     assert found.pages > 40 and found.links > 1000
 
 
-def test_readme_notebooks_cards_and_every_module_are_there(site):
-    names = ["README", "MODEL_CARD", "DATA_STATEMENT", "data/README", "benchmarks/RESULTS", "book/api/cli"]
+def test_readme_notebooks_cards_every_file_of_the_method_and_every_drawer_are_there(site):
+    names = [
+        "README",
+        "MODEL_CARD",
+        "DATA_STATEMENT",
+        "data/README",
+        "benchmarks/RESULTS",
+        "book/api/commands",
+    ]
     names += [f"notebooks/{path.stem}" for path in (CHECKOUT / "notebooks").glob("0*.ipynb")]
     names += [f"book/api/{path.stem}" for path in (CHECKOUT / "metst_lib").glob("[!_]*.py")]
+    names += [f"book/api/{path.parent.name}" for path in (CHECKOUT / "metst_lib").glob("*/__init__.py")]
     assert [name for name in names if not (site / f"{name}.html").is_file()] == []
     assert (site / "index.html").read_bytes() == (site / "README.html").read_bytes()
+
+
+def test_what_a_drawers_files_define_and_every_command_have_a_place(site):
+    names = "models", "figures", "commands"
+    shown = {name: (site / f"book/api/{name}.html").read_text(encoding="utf-8") for name in names}
+    assert 'id="metst_lib.models.me_tst_plus.METSTPlus"' in shown["models"]
+    assert 'id="metst_lib.figures.save"' in shown["figures"]  # out of a private file
+    places = set(re.findall(r'<section id="(metst[\w-]*)"', shown["commands"]))
+    assert places >= {f"metst-{name}" for name in main.commands}
 
 
 def test_pictures_of_a_notebook_keep_their_text_alternatives(site):
@@ -62,7 +81,10 @@ def test_pictures_of_a_notebook_keep_their_text_alternatives(site):
 
 def test_modules_stand_in_the_order_of_the_readmes_map(site):
     text = (site / "book/api/index.html").read_text(encoding="utf-8")
-    order = [text.index(f'href="{name}.html"') for name in ("events", "frames", "flow", "models", "cli")]
+    order = [
+        text.index(f'href="{name}.html"')
+        for name in ("events", "rois", "flow", "models", "fold", "datasets", "app")
+    ]
     assert order == sorted(order)
 
 

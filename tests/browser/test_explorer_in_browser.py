@@ -11,7 +11,8 @@ import nbformat
 import pytest
 from playwright.sync_api import expect
 
-from metst_lib import experiment, widgets
+from metst_lib import experiment
+from metst_lib.app.view import at_frame, look, start, story
 
 FOLDER = Path(os.environ.get("METST_FIGURES", Path(__file__).parents[2] / ".test_figures"))
 """Where the screenshots are kept; git ignores it."""
@@ -57,9 +58,9 @@ def page(watched, lab, config):
     """The explorer in a notebook, all cells run."""
     page, watch = watched
     code = [
-        "from metst_lib import experiment, widgets\n"
-        f"config = experiment.configure(variant={config.variant!r}, root={str(config.root)!r})",
-        f"explorer = widgets.explore(config, {SUBJECT!r})\nexplorer",
+        "from metst_lib import experiment\nfrom metst_lib.app import explorer\n"
+        f"config = experiment.configure(variant={config.variant!r}, root={str(config.places.root)!r})",
+        f"shown = explorer.explore(config, {SUBJECT!r})\nshown",
     ]
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in code])
     book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -100,17 +101,18 @@ def press(page, role: str, name: str, *keys: str) -> None:
 def test_a_slider_moved_by_keyboard_shows_the_events_that_the_library_finds(page, config):
     run = experiment.read_run(config)
     (video,) = experiment.load_data(config).videos_of(SUBJECT)
-    state = widgets.start(run, video)
-    first = widgets.look(run, state)
-    reads(page, widgets.story(first))
-    assert f"{len(first.found)} events found" in widgets.story(first)
+    state = start(run, video)
+    first = look(run, state)
+    reads(page, story(first))
+    assert f"{len(first.found)} events found" in story(first)
 
-    higher = dataclasses.replace(state, p=round(state.p + 0.35, 2))
-    view = widgets.look(run, higher)
+    higher = dataclasses.replace(state, rule=dataclasses.replace(state.rule, p=round(state.rule.p + 0.35, 2)))
+    view = look(run, higher)
     assert len(view.found) < len(first.found)
-    assert len(view.found) == len(run.folds[SUBJECT].candidates(video.key, higher.p))
+    prediction, own = run.folds[SUBJECT].predictions[video.key], run.folds[SUBJECT].rule
+    assert len(view.found) == len(dataclasses.replace(own, p=higher.rule.p).candidates(prediction))
     press(page, "slider", "Threshold p", *["PageUp"] * 7)
-    reads(page, widgets.story(view))
+    reads(page, story(view))
     said = page.locator(SCORED).inner_text()
     assert int(re.search(r"(\d+) events? found", said)[1]) == len(view.found)
 
@@ -121,14 +123,14 @@ def test_a_slider_moved_by_keyboard_shows_the_events_that_the_library_finds(page
 
     press(page, "slider", "Frame", "ArrowRight", "ArrowRight")
     frame = state.frame + 2
-    reads(page, widgets.at_frame(view, video, frame))
+    reads(page, at_frame(view, video, frame))
     image = page.locator(".metst-explorer img")
     expect(image).to_have_attribute("alt", re.compile(f"Frame {frame} of"))
-    assert widgets.story(view) in image.get_attribute("alt")
+    assert story(view) in image.get_attribute("alt")
     assert image.evaluate("image => image.naturalWidth") == 1382
 
     press(page, "button", "as in the run", "Enter")
-    reads(page, widgets.story(first))
+    reads(page, story(first))
     FOLDER.mkdir(parents=True, exist_ok=True)
     page.locator(".jp-Notebook").screenshot(path=FOLDER / "explorer.png")
     page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")

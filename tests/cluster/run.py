@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from metst_lib import experiment, synthetic
+from metst_lib.experiment import store
 
 ROOT = Path(__file__).parent.parent.parent
 VARIANTS = ("flow-magnitude", "me-tst")
@@ -200,13 +201,13 @@ def compendium(root: Path) -> Path:
 
 def results(root: Path) -> list[Path]:
     runs = [experiment.configure(variant=variant, root=root) for variant in VARIANTS]
-    return [experiment.fold_folder(run, fold) / "metrics.json" for run in runs for fold in FOLDS]
+    return [store.metrics_path(run, fold) for run in runs for fold in FOLDS]
 
 
 @contextmanager
 def snakemake(root: Path, *arguments: str, environment: dict[str, str] | None = None):
     """The workflow, asked for the chosen folds, as a running process; ended if the block fails."""
-    command = [sys.executable, "-m", "snakemake", *arguments, "--config", f"root={root}"]
+    command = [sys.executable, "-m", "metst_lib.app.cli", "workflow", *arguments, "--config", f"root={root}"]
     command += [f"variants={','.join(VARIANTS)}", "folds_per_job=1", "--", *map(str, results(root))]
     with open(root / "printed.txt", "w") as printed:
         run = subprocess.Popen(

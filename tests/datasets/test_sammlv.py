@@ -68,14 +68,13 @@ def test_emotions_come_from_the_table_of_clips_but_frames_never_do(read):
     assert table["offset"].max() < 9000  # the clips begin there
 
 
-def test_without_the_table_of_clips_emotions_are_unknown_and_can_be_required(tmp_path):
+def test_without_the_table_of_clips_emotions_are_unknown(tmp_path):
     long_videos, facs = lookalikes.sammlv(tmp_path / "sammlv")
     facs.unlink()
     table, audit = datasets.read_annotations("sammlv", long_videos)
     assert table["emotion"].isna().all() and audit["reason"].str.contains("not known").any()
     ranges = lookalikes.SAMMLV_FIRST_LAST
     assert len(datasets.load("sammlv", tmp_path, ranges=ranges).videos) == 3
-    assert len(datasets.load("sammlv", tmp_path, ranges=ranges, require_emotion=True).videos) == 0
 
 
 def test_a_clip_that_is_not_in_the_table_has_no_emotion(read):

@@ -8,7 +8,8 @@ import pytest
 
 from metst_lib.rois import ROIS
 from metst_lib.synthetic import face
-from metst_lib.synthetic.face import SIZE, Bumps, Face, Film, followed
+from metst_lib.synthetic.bumps import MIRROR, Bumps, followed
+from metst_lib.synthetic.face import SIZE, Face, Film
 from metst_lib.synthetic.script import Action, write_script
 
 
@@ -142,7 +143,7 @@ def test_mirroring_the_photo_mirrors_its_landmarks():
     photo, points = face._base_face(False)
     mirrored, others = face._base_face(True)
     assert np.array_equal(photo[:, ::-1], mirrored)
-    assert np.array_equal(face._MIRROR[face._MIRROR], np.arange(68))
+    assert np.array_equal(MIRROR[MIRROR], np.arange(68))
     assert others[36] == pytest.approx([511 - points[45, 0], points[45, 1]])
     assert others[39, 0] < others[42, 0]
 

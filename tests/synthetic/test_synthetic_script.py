@@ -142,7 +142,7 @@ def test_unknown_cast_is_refused_with_the_known_ones():
 
 def test_recipes_use_units_that_the_face_can_move_and_words_that_the_reader_knows():
     from metst_lib.datasets.casme3 import EMOTION_CLASSES
-    from metst_lib.synthetic.face import ACTION_UNITS
+    from metst_lib.synthetic.bumps import ACTION_UNITS
 
     for recipe in script.RECIPES:
         assert set(recipe.action_units) <= set(ACTION_UNITS)

@@ -14,23 +14,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metst_lib import datasets, frames, synthetic
+from metst_lib import datasets, synthetic
+from metst_lib.datasets import frames
 from metst_lib.synthetic import predictor, writer
 from metst_lib.synthetic.face import Film
 
 TINY = {"subjects": 2, "videos": 1, "seconds": 2.5, "progress": False}
 
 
+def not_trained(path, seed, progress):
+    Path(path).write_bytes(b"a predictor")
+
+
 @pytest.fixture
 def no_training(monkeypatch):
     """A stand-in for the predictor's training, which takes seconds and has its own test."""
-    monkeypatch.setattr(predictor, "train", lambda path, seed, tick: Path(path).write_bytes(b"a predictor"))
+    monkeypatch.setattr(predictor, "train", not_trained)
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(predictor, "train", lambda path, seed, tick: Path(path).write_bytes(b"a predictor"))
+        patch.setattr(predictor, "train", not_trained)
         return synthetic.write(
             tmp_path_factory.mktemp("data"), subjects=2, videos=2, seconds=9, progress=False
         )
@@ -85,15 +90,15 @@ def test_frames_and_truth_on_disk_are_those_of_the_film(tiny):
     film, video = Film(p.script), datasets.load("synthetic", tiny.parent).videos[3]
     stored = frames.open(video)[100].astype(float)
     assert np.sqrt(np.mean((stored - film[100]) ** 2)) < 2.5  # JPEG
-    with np.load(tiny / "truth" / "spNO.2_b.npz", allow_pickle=False) as truth:
-        assert truth["landmarks"].shape == (270, 68, 2)
-        assert truth["expression"].shape == (270, 68, 2)
-        assert truth["rois"].shape == (270, 18, 2)
-        assert truth["head"].shape == (270, 2)
-        assert truth["rois"][[100]] == pytest.approx(film.truth([100])["rois"])
-        assert int(truth["first"]) == p.first
-        assert truth["onset"].tolist() == [a.onset for a in p.script.actions]
-        assert truth["kind"].tolist() == [a.kind for a in p.script.actions]
+    truth = synthetic.read_truth(tiny / "truth", ("spNO.2", "b"))
+    assert truth["landmarks"].shape == (270, 68, 2)
+    assert truth["expression"].shape == (270, 68, 2)
+    assert truth["rois"].shape == (270, 18, 2)
+    assert truth["head"].shape == (270, 2)
+    assert truth["rois"][[100]] == pytest.approx(film.truth([100])["rois"])
+    assert int(truth["first"]) == p.first
+    assert truth["onset"].tolist() == [a.onset for a in p.script.actions]
+    assert truth["kind"].tolist() == [a.kind for a in p.script.actions]
 
 
 def test_the_same_settings_again_touch_nothing_and_other_settings_are_refused(tmp_path, no_training):
@@ -107,7 +112,7 @@ def test_the_same_settings_again_touch_nothing_and_other_settings_are_refused(tm
         ValueError, match=r"other settings \(seconds 2\.5 there, 3\.0 asked for\).*overwrite=True"
     ):
         synthetic.write(tmp_path, **{**TINY, "seconds": 3})
-    assert synthetic.is_complete(folder)
+    assert (folder / "complete.json").is_file()
     synthetic.write(tmp_path, **{**TINY, "seconds": 3, "subjects": 1}, overwrite=True)
     assert len(list(folder.rglob("*.jpg"))) == 90
     assert json.loads((folder / "complete.json").read_text())["settings"]["seconds"] == 3
@@ -144,7 +149,7 @@ def test_a_full_disk_leaves_nothing_that_looks_complete(tmp_path, no_training, m
         with pytest.raises(OSError, match="No space left"):
             synthetic.write(tmp_path, **TINY)
     folder = tmp_path / "synthetic"
-    assert not synthetic.is_complete(folder)
+    assert not (folder / "complete.json").is_file()
     assert len(list(folder.glob("truth/*.npz"))) < 2
     synthetic.write(tmp_path, **TINY)
     clean = synthetic.write(tmp_path / "clean", **TINY)
@@ -163,11 +168,11 @@ def test_a_killed_run_is_not_taken_as_whole_and_goes_on(tmp_path, no_training):
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    assert not synthetic.is_complete(folder)
+    assert not (folder / "complete.json").is_file()
     with pytest.raises(ValueError, match="other settings"):
         synthetic.write(tmp_path, **TINY)
     synthetic.write(tmp_path, **TINY, overwrite=True)
-    assert synthetic.is_complete(folder)
+    assert (folder / "complete.json").is_file()
     assert len(list(folder.rglob("*.jpg"))) == 150
 
 

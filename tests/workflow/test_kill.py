@@ -24,9 +24,10 @@ import numpy as np
 import psutil
 import pytest
 from click.testing import CliRunner
+from trials import compendium
 
 from metst_lib import experiment
-from metst_lib.cli import main
+from metst_lib.app.cli import main
 
 ROOT = Path(__file__).parent.parent.parent
 VARIANTS = ("me-tst", "window-classifier")
@@ -47,19 +48,18 @@ done = experiment.run_folds(config, experiment.chosen(config, subject), progress
     return notebook
 
 
-def compendium(tiny_root: Path, root: Path) -> Path:
+def own_folder(tiny_root: Path, root: Path) -> Path:
     """The tiny set and its flow with runs of its own, and the workflow's files beside it."""
+    compendium(tiny_root, root)
     (root / "work" / "notebooks").mkdir(parents=True)
     (root / "work" / "Snakefile").symlink_to(ROOT / "Snakefile")
     nbformat.write(chapter(), root / "work" / "notebooks" / "03_me_tst.ipynb")
-    shutil.copytree(tiny_root / "data", root / "data", ignore=shutil.ignore_patterns("runs"))
     return root
 
 
 def start(root: Path, limit: int | None = None, variants: Sequence[str] = VARIANTS) -> subprocess.Popen:
     """The one command, in a process group of its own; limit: how many bytes a file may have."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--rerun-incomplete", "--keep-going"]
-    command += ["--directory", str(root / "work"), "--snakefile", str(root / "work" / "Snakefile")]
+    command = [sys.executable, "-m", "metst_lib.app.cli", "workflow", "--cores", "2", "--keep-going"]
     command += ["--config", f"root={root}", f"variants={','.join(variants)}", "--", "folds"]
 
     def limited() -> None:
@@ -69,6 +69,7 @@ def start(root: Path, limit: int | None = None, variants: Sequence[str] = VARIAN
     with open(root / "work" / "printed.txt", "ab") as printed:
         return subprocess.Popen(
             command,
+            cwd=root / "work",
             stdout=printed,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -93,7 +94,7 @@ def scores_of(root: Path) -> dict[str, bytes]:
 
 def names_in(root: Path) -> list[str]:
     """Every file of every fold, hidden ones too."""
-    return sorted(str(path.relative_to(root)) for path in runs_of(root).glob("*/seed*/*/*"))
+    return sorted(str(path.relative_to(root)) for path in runs_of(root).glob("*/micro/seed*/*/*"))
 
 
 def fitted_of(root: Path) -> dict[Path, int]:
@@ -103,10 +104,10 @@ def fitted_of(root: Path) -> dict[Path, int]:
 
 
 def assert_nothing_half_made(root: Path) -> None:
-    """Each fold is either whole or not there; `read_run` raises for one that looks whole and is damaged."""
+    """Each fold is either whole or not there; one that looks whole and is damaged is stale."""
     for variant in VARIANTS:
         run = experiment.read_run(experiment.configure("synthetic", variant, root=root))
-        assert len(run.folds) + len(run.missing) == len(FOLDS)
+        assert len(run.folds) + len(run.missing) == len(FOLDS) and not run.stale
 
 
 def kill_after(root: Path, run: subprocess.Popen, epochs: int, how: int) -> None:
@@ -136,7 +137,7 @@ def kill_after(root: Path, run: subprocess.Popen, epochs: int, how: int) -> None
 @pytest.fixture(scope="module")
 def whole(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A compendium whose folds were run without a break, in this process."""
-    root = compendium(tiny_root, tmp_path_factory.mktemp("whole") / "root")
+    root = own_folder(tiny_root, tmp_path_factory.mktemp("whole") / "root")
     for variant in VARIANTS:
         experiment.run_folds(experiment.configure("synthetic", variant, root=root), FOLDS, progress=False)
     assert len(scores_of(root)) == len(FOLDS) * len(VARIANTS)
@@ -144,7 +145,7 @@ def whole(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_killed_three_times_ends_like_one_that_ran_through(whole, tiny_root, tmp_path):
-    root = compendium(tiny_root, tmp_path / "root")
+    root = own_folder(tiny_root, tmp_path / "root")
     moments = np.random.default_rng(6)
     fitted: dict[Path, int] = {}
     stopped: set[Path] = set()
@@ -189,7 +190,7 @@ def full_disk(folder: Path) -> Iterator[bool]:
 
 
 def test_a_run_whose_disk_fills_goes_on_once_there_is_room(whole, tiny_root, tmp_path):
-    root = compendium(tiny_root, tmp_path / "root")
+    root = own_folder(tiny_root, tmp_path / "root")
     with full_disk(root / "data" / "runs") as mounted:
         run = start(root, limit=None if mounted else SMALL)
         assert run.wait() != 0
@@ -205,8 +206,8 @@ def test_a_run_whose_disk_fills_goes_on_once_there_is_room(whole, tiny_root, tmp
 
 
 def test_a_failed_fold_keeps_its_traceback_the_rest_goes_on_and_the_tables_name_it(tiny_root, tmp_path):
-    root = compendium(tiny_root, tmp_path / "root")
-    run = runs_of(root) / "window-classifier" / "seed0"
+    root = own_folder(tiny_root, tmp_path / "root")
+    run = runs_of(root) / "window-classifier" / "micro" / "seed0"
     blocked = run / "spNO.2" / "predictions.npz"
     blocked.mkdir(parents=True)  # a folder where this fold's file should go
     assert start(root, variants=["window-classifier"]).wait() != 0
@@ -214,5 +215,5 @@ def test_a_failed_fold_keeps_its_traceback_the_rest_goes_on_and_the_tables_name_
     assert "1 of 3 folds failed: spNO.2: " in executed and "Traceback" in executed
     result = CliRunner().invoke(main, ["tables", "synthetic", "--root", str(root)])
     assert result.exit_code == 0, result.output
-    table = (experiment.configure(root=root).figures / "table3_analysis.md").read_text()
+    table = (root / "figures" / "demo" / "table3_analysis.md").read_text()
     assert "window classifier, seed 0: spNO.2;" in table and "2 of 3 folds" in table

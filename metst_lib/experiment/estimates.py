@@ -1,0 +1,140 @@
+"""Our numbers with their doubt: each measure over seeds, its interval over subjects, and paired differences.
+
+`Difference.words` alone decides what a text may say of two variants.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from metst_lib import inference, metrics
+from metst_lib.experiment import flows
+from metst_lib.experiment.config import configure
+from metst_lib.experiment.runs import Run, read_run
+from metst_lib.experiment.variants import VARIANTS
+
+#: Variant → its runs, one for each seed.
+Runs = Mapping[str, Sequence[Run]]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One measure of one variant: its value for each seed, and a 95 % interval over subjects."""
+
+    values: tuple[float, ...]
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        spread = f" ± {np.std(self.values, ddof=1):.4f}" if len(self.values) > 1 else ""
+        return f"{np.mean(self.values):.4f}{spread} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def estimates(runs: Sequence[Run]) -> dict[str, Estimate]:
+    """Each of `metrics.MEASURES` of one variant; the runs, its seeds, must be complete."""
+    scores = [run.scores() for run in runs]
+    intervals = inference.bootstrap(scores)
+    return {
+        measure: Estimate(tuple(s.measure(measure) for s in scores), interval.low, interval.high)
+        for measure, interval in intervals.items()
+    }
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One measure of one variant less that of another: for each seed, and a 95 % interval over subjects."""
+
+    values: tuple[float, ...]
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """The mean over seeds."""
+        return float(np.mean(self.values))
+
+    @property
+    def words(self) -> str:
+        """What may be said: "higher" or "lower" only where the interval leaves zero out.
+
+        That it rests on one seed, or that not every seed falls on that side, is said as well.
+        """
+        if self.low <= 0 <= self.high:
+            return "no difference seen"
+        side = "higher" if self.value > 0 else "lower"
+        if len(self.values) == 1:
+            return f"{side} with one seed"
+        agree = all(value * self.value > 0 for value in self.values)
+        return f"{side} with every seed" if agree else f"{side} on average, not with every seed"
+
+    def __str__(self) -> str:
+        return f"{self.value:+.4f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+
+def differences(a: Sequence[Run], b: Sequence[Run]) -> dict[str, Difference]:
+    """Each of `metrics.MEASURES` of one variant less another's; runs complete, one for each seed.
+
+    ValueError where the two do not have the same seeds, or folds are missing.
+    """
+    if [run.config.seed for run in a] != [run.config.seed for run in b]:
+        raise ValueError("the two variants were not run with the same seeds, in the same order")
+    of_a, of_b = [run.scores() for run in a], [run.scores() for run in b]
+    intervals = inference.compare(of_a, of_b)
+    return {
+        measure: Difference(
+            tuple(x.measure(measure) - y.measure(measure) for x, y in zip(of_a, of_b, strict=True)),
+            interval.low,
+            interval.high,
+        )
+        for measure, interval in intervals.items()
+    }
+
+
+def read_runs(
+    dataset: str, variants: Sequence[str], seeds: Sequence[int], **options: str
+) -> dict[str, list[Run]]:
+    """The runs of these variants, finished or not; options are those of `configure`."""
+    today = flows.shared_inputs()
+
+    def read(variant: str, seed: int) -> Run:
+        config = configure(dataset, variant, seed, **options)
+        return read_run(config, today(config))
+
+    return {variant: [read(variant, seed) for seed in seeds] for variant in variants}
+
+
+def missing_folds(runs: Runs) -> tuple[str, ...]:
+    """Notes that name every fold that is missing, and every one that is stale; () where all hold."""
+    sentences = {
+        "missing": "Folds that are missing (no number stands for a part of them)",
+        "stale": "Folds that are stale, made of other settings or inputs than today's, and left out",
+    }
+    said: dict[str, list[str]] = {what: [] for what in sentences}
+    for run in (run for of_seeds in runs.values() for run in of_seeds):
+        title, every = f"{run.config.what.title}, seed {run.config.seed}", len(run.folds) + len(run.lacking)
+        for what, names in (("missing", run.missing), ("stale", run.stale)):
+            if names:
+                said[what].append(f"{title}: " + ("all" if len(names) == every else ", ".join(names)))
+    return tuple(f"{sentences[what]}: {'; '.join(lines)}." for what, lines in said.items() if lines)
+
+
+def lacking(runs: Sequence[Run]) -> str:
+    """ "k of n folds" of a variant, all seeds together, where some are missing; "" where none is."""
+    there, missing = sum(len(run.folds) for run in runs), sum(len(run.lacking) for run in runs)
+    return f"{there} of {there + missing} folds" if missing else ""
+
+
+def our_rows(runs: Runs) -> pd.DataFrame:
+    """One row a variant: its title, and an `Estimate` for each of `metrics.MEASURES` as text.
+
+    A variant with missing folds has "k of n folds" in place of every number.
+    """
+    rows = []
+    for variant, of_seeds in runs.items():
+        short = lacking(of_seeds)
+        cells = dict.fromkeys(metrics.MEASURES, short) if short else estimates(of_seeds)
+        row = {"variant": variant, "type": "S&R", "method": VARIANTS[variant].title}
+        rows.append(row | {measure: str(cell) for measure, cell in cells.items()})
+    return pd.DataFrame(rows)

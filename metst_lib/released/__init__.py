@@ -1,0 +1,9 @@
+"""What the authors released, read safely: weights, caches of flow, and what they score.
+
+May import the method, `kernels`, `datasets` and `synthetic`.
+"""
+
+from metst_lib.released.caches import CACHED as CACHED
+from metst_lib.released.caches import load_cache as load_cache
+from metst_lib.released.caches import read_caches as read_caches
+from metst_lib.released.weights import load_weights as load_weights
