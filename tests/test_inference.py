@@ -1,9 +1,9 @@
 """How sure a score is."""
 
-import numpy as np
 import pytest
+from toys import random_case
 
-from metst_lib.events import EMOTIONS, Event
+from metst_lib.events import Event
 from metst_lib.inference import bootstrap, compare
 from metst_lib.metrics import MEASURES, Counts, evaluate
 
@@ -12,21 +12,6 @@ A = ("s1", "a")
 
 def ev(onset, offset, emotion="negative"):
     return Event(onset, offset, emotion=emotion)
-
-
-def random_case(seed, subjects=6):
-    rng = np.random.default_rng(seed)
-    truth, predicted = {}, {}
-    for s in range(subjects):
-        for video in "ab":
-            onsets = [int(o) for o in np.arange(4) * 40 + rng.integers(0, 12, 4)]
-            truth[f"s{s}", video] = [ev(o, o + 10, EMOTIONS[rng.integers(4)]) for o in onsets]
-            predicted[f"s{s}", video] = [
-                ev(o + int(rng.integers(0, 8)), o + 14, EMOTIONS[rng.integers(4)])
-                for o in onsets
-                if rng.random() < 0.7
-            ]
-    return predicted, truth
 
 
 def test_the_bootstrap_interval_holds_the_value_and_follows_its_seed():

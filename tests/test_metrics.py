@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from toys import random_case
 
 from metst_lib.events import EMOTIONS, Event, iou
 from metst_lib.metrics import (
@@ -430,21 +431,6 @@ def test_recognition_agrees_with_an_independent_library(rows):
 
 
 # ------------------------------------------------------------------------- folds, files, uncertainty
-
-
-def random_case(seed, subjects=6):
-    rng = np.random.default_rng(seed)
-    truth, predicted = {}, {}
-    for s in range(subjects):
-        for video in "ab":
-            onsets = [int(o) for o in np.arange(4) * 40 + rng.integers(0, 12, 4)]
-            truth[f"s{s}", video] = [ev(o, o + 10, EMOTIONS[rng.integers(4)]) for o in onsets]
-            predicted[f"s{s}", video] = [
-                ev(o + int(rng.integers(0, 8)), o + 14, EMOTIONS[rng.integers(4)])
-                for o in onsets
-                if rng.random() < 0.7
-            ]
-    return predicted, truth
 
 
 @pytest.mark.parametrize("scorer", list(SCORERS))

@@ -91,3 +91,19 @@ def face() -> np.ndarray:
         (168, 266),
     ]
     return points
+
+
+def random_case(seed, subjects=6):
+    """Events found and true ones of two videos per subject: seven in ten found, late, of any emotion."""
+    rng = np.random.default_rng(seed)
+    truth, predicted = {}, {}
+    for s in range(subjects):
+        for video in "ab":
+            onsets = [int(o) for o in np.arange(4) * 40 + rng.integers(0, 12, 4)]
+            truth[f"s{s}", video] = [Event(o, o + 10, emotion=EMOTIONS[rng.integers(4)]) for o in onsets]
+            predicted[f"s{s}", video] = [
+                Event(o + int(rng.integers(0, 8)), o + 14, emotion=EMOTIONS[rng.integers(4)])
+                for o in onsets
+                if rng.random() < 0.7
+            ]
+    return predicted, truth

@@ -1,15 +1,15 @@
-"""A data set that the library does not know of: a reader of a few lines, brought from outside."""
+"""A data set brought from outside: loaded, checked and audited like any other."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import lookalikes
 import pandas as pd
 import pytest
+import toyset
 
 from metst_lib import datasets
 from metst_lib.datasets import check, registry
-from metst_lib.datasets.reader import Reader, located
-from metst_lib.datasets.sheets import read_sheet, text
 
 VIDEOS = {("anna", "1"): (1, 90), ("anna", "2"): (1, 90), ("bert", "1"): (5, 94)}
 ROWS = [
@@ -19,34 +19,7 @@ ROWS = [
     ["bert", "1", 3, 20, 30, "joy", "micro"],  # begins before the first frame
     ["bert", "1", 80, 0, 70, "joy", "micro"],  # upside down
 ]
-COLUMNS = ("who", "film", "onset", "apex", "offset", "emotion", "kind")
-
-
-def read(rows, path):
-    reader = rows.on(read_sheet(path, COLUMNS))
-    for row, cells in reader.sheet.rows():
-        reader.at(row, text(cells["who"]), text(cells["film"]), text(cells["kind"]))
-        emotion = {"joy": "positive", "anger": "negative"}.get(text(cells["emotion"]))
-        frames = reader.numbers(cells, "onset", "apex", "offset")
-        reader.take(*frames, onset_column="onset", emotion=emotion)
-    return reader.records
-
-
-TOY = Reader(
-    name="toy",
-    title="synthetic toy",
-    licence="Free.",
-    command="nothing",
-    tables={"toy.xlsx": r"^toy"},
-    example="anna/1/1.jpg",
-    read=read,
-    locate=lambda folder, paths: located(folder, "*/*", r"(\w+)/(\d)", lambda match: (match[1], match[2])),
-    place="{subject}/{video}",
-    fps=25.0,
-    window=30,
-    synthetic=True,
-    all_blinks=True,
-)
+TOY = replace(toyset.TOY, fps=25.0)
 
 
 @pytest.fixture
@@ -54,7 +27,7 @@ def toy(tmp_path, monkeypatch) -> Path:
     """A folder like data/ with the toy set in it."""
     monkeypatch.setattr(registry, "_registered", {})
     datasets.register(TOY)
-    lookalikes.write_workbook(tmp_path / "toy/toy.xlsx", {"x": pd.DataFrame(ROWS, columns=COLUMNS)})
+    lookalikes.write_workbook(tmp_path / "toy/toy.xlsx", {"x": pd.DataFrame(ROWS, columns=toyset.COLUMNS)})
     for (subject, video), (first, last) in VIDEOS.items():
         lookalikes.write_frames(tmp_path / "toy" / subject / video, "{}.jpg", range(first, last + 1))
     return tmp_path

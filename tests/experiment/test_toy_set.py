@@ -5,15 +5,13 @@ from pathlib import Path
 import openpyxl
 import pytest
 from click.testing import CliRunner
+from toyset import COLUMNS, TOY
 
 from metst_lib import datasets, experiment, metrics
 from metst_lib.app.cli import main
 from metst_lib.datasets import registry
-from metst_lib.datasets.reader import Reader, located
-from metst_lib.datasets.sheets import read_sheet, text
 from metst_lib.experiment import plan, store
 
-COLUMNS = ("who", "film", "onset", "apex", "offset", "feeling", "kind")
 VIDEOS = {("anna", "1"): "spNO.1", ("anna", "2"): "spNO.2", ("bert", "1"): "spNO.3"}
 """Its videos, and the rendered ones whose frames they have."""
 ROWS = (
@@ -23,33 +21,6 @@ ROWS = (
     ("bert", "1", 62, 67, 76, "awe", "micro"),
     ("bert", "1", 112, 131, 160, "", "macro"),
     ("bert", "1", 230, 231, 300, "joy", "micro"),  # ends after the last frame
-)
-
-
-def read(rows, path):
-    reader = rows.on(read_sheet(path, COLUMNS))
-    for row, cells in reader.sheet.rows():
-        reader.at(row, text(cells["who"]), text(cells["film"]), text(cells["kind"]))
-        emotion = {"joy": "positive", "grief": "negative", "awe": "surprise"}.get(text(cells["feeling"]))
-        reader.take(*reader.numbers(cells, "onset", "apex", "offset"), onset_column="onset", emotion=emotion)
-    return reader.records
-
-
-TOY = Reader(
-    name="toy",
-    title="synthetic toy",
-    licence="Free.",
-    command="nothing",
-    tables={"toy.xlsx": r"^toy"},
-    example="anna/1/1.jpg",
-    read=read,
-    locate=lambda folder, paths: located(folder, "*/*", r"(\w+)/(\d)", lambda match: (match[1], match[2])),
-    place="{subject}/{video}",
-    window=30,
-    predictor="toy/predictor.dat",
-    synthetic=True,
-    origin="puppets on strings",
-    all_blinks=True,
 )
 
 
