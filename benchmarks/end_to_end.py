@@ -1,4 +1,4 @@
-"""(d, e) End to end: seconds of video analysed per second, and how time and memory grow with its length.
+"""End to end: seconds of video analysed per second, and how time and memory grow with its length.
 
     python benchmarks/end_to_end.py [--minutes 1 5 20] [--threads 2]
 

@@ -1,4 +1,4 @@
-"""(c) ROI flow: exact and fast, one thread and two, against the Farnebäck calls that it must make.
+"""ROI flow: exact and fast, one thread and two, against the Farnebäck calls that it must make.
 
     python benchmarks/flow.py [--rounds 4] [--seconds 12]
 

@@ -1,4 +1,4 @@
-"""(a) The selective scan, forward and backward, against other projects' scans; one thread.
+"""The selective scan, forward and backward, against other projects' scans; one thread.
 
     python benchmarks/scan.py [--rounds 7] [--large-rounds 2]
 

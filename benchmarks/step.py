@@ -1,4 +1,4 @@
-"""(b) A whole training step of ME-TST and ME-TST+ with each scan; one thread.
+"""A whole training step of ME-TST and ME-TST+ with each scan; one thread.
 
     python benchmarks/step.py [--rounds 2]
 

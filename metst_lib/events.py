@@ -66,8 +66,8 @@ class Video:
     """A long video of one subject and the events labelled in it.
 
     fps and n_frames are those after `frame_step`, the units that every event, window and score uses.
-    source tells `frames.open` where the frames are: a `frames.FrameFiles`, the path of a video file, or
-    None where only annotations or ready-made flow exist.
+    source tells `datasets.frames.open` where the frames are: a `FrameFiles`, a `VideoFile`, the path of a
+    video file, or None where only annotations or ready-made flow exist.
     """
 
     subject: str

@@ -43,7 +43,7 @@ def read_annotations(
     - sammlv: SAMM_LongVideos_V3_Release.xlsx (V1, V2 as well), SAMM_Micro_FACS_Codes_v2.xlsx
     - casme2sq: CAS(ME)^2code_final.xlsx
 
-    Returns a table with `COLUMNS`, onset, apex and offset inclusive in the owners' own frame numbers (`load`
+    Returns a table with `rows.COLUMNS`, onset, apex and offset inclusive in the owners' frame numbers (`load`
     turns them into indices), and the audit (table, row as Excel shows it, action, reason, subject, video).
     as_released leaves out what the authors' released code leaves out. bad_rows: "error" raises ValueError,
     naming file, row and column, at a fault the set is not known for; "drop" leaves the row out, audited.

@@ -1,7 +1,7 @@
 """One run by its names: data set, variant, preset and seed, and where its files lie.
 
-`configure` makes a `Config` of names and of the environment, which nothing but this module and
-`runs` reads: METST_ROOT, METST_LANDMARKS, METST_FIGURES, METST_RECOMPUTE, METST_MATMUL.
+`configure` makes a `Config` of names and of the environment: METST_ROOT, METST_LANDMARKS,
+METST_FIGURES, METST_RECOMPUTE, METST_MATMUL. `runs` adds METST_CHECKPOINT.
 """
 
 from __future__ import annotations

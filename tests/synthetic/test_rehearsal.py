@@ -9,8 +9,7 @@ from click.testing import CliRunner
 
 from metst_lib import datasets, experiment
 from metst_lib.app import cli
-from metst_lib.experiment import flows as preparation
-from metst_lib.experiment import store
+from metst_lib.experiment import flows, store
 from metst_lib.synthetic import rehearsal
 from metst_lib.synthetic.reader import REHEARSAL
 
@@ -56,7 +55,7 @@ def test_flow_of_a_rehearsal_is_made_again_only_when_its_annotations_change(owne
     data = tmp_path / "data"
     rehearsal.write("casme3", data, owners)
     config = experiment.configure("casme3-rehearsal", root=tmp_path)
-    preparation._load.cache_clear()
+    flows._load.cache_clear()
     first = experiment.prepare(config, progress=False)
     paths = sorted(store.flow_folder(config).glob("*.npz"))
     times = [path.stat().st_mtime_ns for path in paths]
@@ -65,7 +64,7 @@ def test_flow_of_a_rehearsal_is_made_again_only_when_its_annotations_change(owne
     rows = [[*lookalikes.CASME3_MICRO[0][:2], "90", "95", "102", "4", "VII", "disgust"]]
     lookalikes.casme3(owners, micro=lookalikes.CASME3_MICRO[1:] + rows)
     rehearsal.write("casme3", data, owners)
-    preparation._load.cache_clear()
+    flows._load.cache_clear()
     assert experiment.prepare(config, progress=False) != first
 
 
