@@ -123,6 +123,7 @@ if PLAN.model:
     rule model:
         input:
             PLAN.flow.values(),
+            PLAN.labels,
         output:
             PLAN.model,
         resources:
@@ -163,7 +164,7 @@ rule tables:
     resources:
         **taking(4000, 60),
     shell:
-        f"{METST} tables {DATASET} {OPTIONS} --seeds {PLAN.seeds}"
+        f"{METST} tables {DATASET} {OPTIONS} --seeds {PLAN.seeds} --variants {PLAN.variants}"
 
 
 rule index:

@@ -17,6 +17,7 @@ from metst_lib.app.options import (
     Plain,
     dataset_argument,
     experiment_options,
+    landmarks_option,
     print_table,
     root_option,
     seeds_option,
@@ -89,15 +90,11 @@ def flow(dataset: str, variants: tuple[str, ...], jobs: int, **options: str) -> 
     configs = list({experiment.store.flow_folder(config): config for config in wanted}.values())
     audit = experiment.load_data(configs[0]).audit
     if lost := int((audit["action"] == "dropped").sum()):
-        click.echo(
-            f"{lost} annotations are left out: `metst data audit {dataset}` says which and why", err=True
-        )
+        click.echo(f"{lost} annotations are left out; which and why: `metst data audit {dataset}`", err=True)
     for number, config in enumerate(configs, start=1):
         report = experiment.prepare(config, jobs=jobs, beside=configs[number:])
-        total = len(report.videos) + len(report.failed)
-        click.echo(
-            f"Flow of {len(report.videos)} of {total} videos lies in {experiment.store.flow_folder(config)}"
-        )
+        done, folder = len(report.videos), experiment.store.flow_folder(config)
+        click.echo(f"Flow of {done} of {done + len(report.failed)} videos lies in {folder}")
         for what, meaning in (
             ("replaced", "unreadable or missing frames, the nearest readable one served"),
             ("flagged", "windows without a face on their first frame, the nearest one with a face served"),
@@ -111,9 +108,7 @@ def flow(dataset: str, variants: tuple[str, ...], jobs: int, **options: str) -> 
 @click.argument("variant")
 @click.option("--subject", default="all", help='A fold, several with commas between, or "all".')
 @click.option("--seed", default=0)
-@click.option(
-    "--epochs", default=0, help="In place of the preset's, for a rehearsal; kept apart from real runs."
-)
+@click.option("--epochs", default=0, help="In place of the preset's, for a rehearsal; kept apart.")
 @experiment_options
 def run(dataset: str, variant: str, subject: str, seed: int, epochs: int, **options: str) -> None:
     """Run folds of VARIANT on DATASET without a notebook; finished ones are skipped."""
@@ -227,8 +222,11 @@ def workflow(arguments: tuple[str, ...]) -> None:
 @main.command()
 @dataset_argument
 @seeds_option
+@click.option(
+    "--variants", default="", help="With commas: stale folds of others do not change the exit status."
+)
 @experiment_options
-def tables(dataset: str, seeds: int, **options: str) -> None:
+def tables(dataset: str, seeds: int, variants: str, **options: str) -> None:
     """Write the tables of DATASET's finished runs as Markdown, CSV and LaTeX; they say what is missing.
 
     Folds that are stale, made of other inputs than today's, are left out; the exit status is then 1.
@@ -244,7 +242,8 @@ def tables(dataset: str, seeds: int, **options: str) -> None:
     made = writer.make(dataset, range(seeds), **options)
     for table in made:
         click.echo(table.write(folder)[0])
-    runs = [run for table in made for of_seeds in table.runs.values() for run in of_seeds if run.stale]
+    judged = variants.split(",") if variants else experiment.VARIANTS
+    runs = [run for table in made for name in judged for run in table.runs.get(name, ()) if run.stale]
     stale = {f"{run.config.variant}, seed {run.config.seed}: {', '.join(run.stale)}" for run in runs}
     if stale:
         raise click.ClickException(f"stale folds are left out of these tables: {'; '.join(sorted(stale))}")
@@ -254,14 +253,15 @@ def tables(dataset: str, seeds: int, **options: str) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--folds", is_flag=True, help="Also list every single fold.")
 @root_option
-def trace(file: Path, folds: bool, root: str) -> None:
+@landmarks_option
+def trace(file: Path, folds: bool, **options: str) -> None:
     """Say which runs and folds FILE, a table or figure, comes from.
 
     Exit status 1 if FILE was changed since, or folds behind it are stale.
     """
     from metst_lib.experiment import trace as tracer
 
-    found = tracer.trace(file, folds, root)
+    found = tracer.trace(file, folds, **options)
     click.echo(f"{file.name}: {found.title}")
     for heading, rows in found.tables.items():
         plain = heading in ("Runs", "Folds")  # a line each; the others have cells of several lines

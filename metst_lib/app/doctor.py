@@ -88,15 +88,11 @@ def python() -> Line:
 
 def locked(lock: Path) -> dict[str, str]:
     """Packages and versions of a requirements.lock that apply to this Python and system."""
-    from packaging.markers import Marker
+    from packaging.requirements import Requirement
 
-    versions = {}
-    for line in lock.read_text(encoding="utf-8").splitlines():
-        if found := re.match(r"([A-Za-z0-9_.-]+)==([^\s;]+)\s*(?:;\s*(.+))?$", line):
-            name, version, marker = found.groups()
-            if marker is None or Marker(marker).evaluate():
-                versions[name] = version
-    return versions
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    wanted = [Requirement(line) for line in lines if re.match(r"[\w.-]+==", line)]
+    return {r.name: str(r.specifier)[2:] for r in wanted if r.marker is None or r.marker.evaluate()}
 
 
 def packages(lock: Path) -> Iterator[Line]:
@@ -118,9 +114,8 @@ def packages(lock: Path) -> Iterator[Line]:
     if missing:
         yield Line("packages", PROBLEM, f"missing: {', '.join(missing)}", install)
     if other:
-        yield Line(
-            "packages", NOTE, f"other versions: {', '.join(other)}", f"{install}, for the same numbers"
-        )
+        found = f"other versions: {', '.join(other)}"
+        yield Line("packages", NOTE, found, f"{install}, for the same numbers")
     if not missing and not other:
         yield Line("packages", OK, f"{len(wanted)} as in {LOCK}")
 

@@ -29,12 +29,12 @@ dataset_argument = click.argument("dataset")
 root_option = click.option("--root", default="", help="The compendium's folder; default: this checkout.")
 seeds_option = click.option("--seeds", default=1, type=click.IntRange(1), help="Seeds 0 … n − 1.")
 threads_option = click.option("--jobs", default=2, type=click.IntRange(1), help="Threads over windows.")
+landmarks_option = click.option(
+    "--landmarks", default="", help="dlib's predictor file, or a folder of landmark files."
+)
 
 
 def experiment_options(command: Any) -> Any:
     """--preset, --root and --landmarks, as `experiment.configure` takes them."""
-    marks = click.option(
-        "--landmarks", default="", help="dlib's predictor file, or a folder of landmark files."
-    )
     preset = click.option("--preset", default="", help="Settings; default: the data set's own.")
-    return preset(root_option(marks(command)))
+    return preset(root_option(landmarks_option(command)))

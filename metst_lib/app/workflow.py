@@ -6,6 +6,8 @@ kernel's: it ends with the process, however that ends, and the same command goes
 """
 
 import argparse
+import inspect
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,14 +31,14 @@ def run(arguments: Sequence[str]) -> None:
     profile = Path(asked.profile) / "config.yaml"
     in_profile = profile.is_file() and "\nexecutor: slurm\n" in profile.read_text(encoding="utf-8")
     if (in_profile or asked.executor == "slurm") and not shutil.which("sbatch"):
-        raise ValueError(
-            "The profile wants SLURM, and this machine has none (no sbatch). Start it on the cluster's login "
-            "node."
-        )
+        raise ValueError("SLURM is wanted, and this machine has none (no sbatch): start it on the login node")
     settings = dict(setting.split("=", 1) for setting in asked.config if "=" in setting)
+    known = list(inspect.signature(plan.workflow).parameters)
+    if asked.configfile or not settings.keys() <= set(known):
+        raise ValueError(f"settings are given as --config name=value; there are {', '.join(known)}")
     stale = sorted(plan.stale(plan.workflow(**settings)))
     command = [*(["--forcerun", *stale] if stale else []), *ALWAYS, *arguments]
-    if asked.dry:
+    if any(re.fullmatch("--dry-?run|-[npqFk]*n[npqFk]*", argument) for argument in arguments):
         main(command)
     Path(".snakemake").mkdir(exist_ok=True)
     try:
@@ -52,5 +54,5 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--config", "-C", nargs="+", action="extend", default=[])
     parser.add_argument("--executor", "-e", default="")
     parser.add_argument("--profile", default="-")
-    parser.add_argument("--dry-run", "--dryrun", "-n", dest="dry", action="store_true")
+    parser.add_argument("--configfile", "--configfiles", nargs="+")
     return parser.parse_known_args(arguments)[0]

@@ -37,8 +37,8 @@ def list_videos(folders: Mapping[Key, Path], index: Path) -> dict[Key, Listing |
     def look(folder: Path) -> list:
         """[time of change, template, first, last, count]; the last four None where there are no images."""
         changed = folder.stat().st_mtime_ns
-        entry = known.get(os.path.relpath(folder, index.parent), [None])
-        if entry[0] == changed:
+        entry = known.get(os.path.relpath(folder, index.parent))
+        if isinstance(entry, list) and len(entry) == 5 and entry[0] == changed:
             return entry
         found = list_frames(folder)
         # a folder changed within the clock's grain of now may change again unseen: look again next time

@@ -182,17 +182,29 @@ def inputs(config: Config) -> store.Inputs:
 
     A video whose flow does not hold any more has none; one that gave no flow says so.
     """
-    flows, held, labels = FlowSet(config), {}, {}
+    flows, held = FlowSet(config), {}
     for video in flows.data.videos:
-        name, events = named(video.key), video.events_of(config.settings.kind)
-        labels[video.key] = digest(video.n_frames, [dataclasses.astuple(event) for event in events])
+        name = named(video.key)
         about, failure = flows.report.videos.get(name), flows.report.failed.get(name)
         if failure and failure.key == flows.keys[video.key]:
             held[video.key] = store.NO_FLOW
         else:
             there = about and about.key == flows.keys[video.key] and flows.there(video)
             held[video.key] = there.hash if there else ""
-    return store.Inputs(held, labels)
+    return store.Inputs(held, _labels(config, flows.data.videos))
+
+
+def _labels(config: Config, videos: Iterable[Video]) -> dict[Key, str]:
+    found = {video.key: (video.n_frames, video.events_of(config.settings.kind)) for video in videos}
+    return {key: digest(n, [dataclasses.astuple(e) for e in events]) for key, (n, events) in found.items()}
+
+
+def ensure(config: Config, inputs: store.Inputs) -> None:
+    """RuntimeError where the labels or the flow are not these any more: what was made may be of either."""
+    told = flow_report(config).videos
+    now = {key: told[named(key)].hash if named(key) in told else store.NO_FLOW for key in inputs.flow}
+    if (now, _labels(config, load_data(config).videos)) != (inputs.flow, inputs.labels):
+        raise RuntimeError("labels or flow changed while this ran: run it again")
 
 
 def shared_inputs() -> Callable[[Config], store.Inputs]:

@@ -98,7 +98,7 @@ def _seconds(config: Config, states: dict[Config, dict[str, str]]) -> tuple[floa
     if config.trained != config:
         return 0.0, f"none: trained as {config.trained.variant}"
     taken = [
-        store.read_fitting(other, subject).spent["seconds"]
+        store.read_fitting(other, subject).spent.seconds
         for other, found in states.items()
         for subject, state in found.items()
         if other.variant == config.variant and state == "valid"
@@ -229,6 +229,7 @@ def workflow(
     return SimpleNamespace(
         edition=edition,
         seeds=int(seeds),
+        variants=",".join(names),
         rendered=rendered,
         labels=labels,
         sources=[*labels, *(path for path in beside if there and path.is_file())],
@@ -286,9 +287,9 @@ def stale(workflow: SimpleNamespace) -> set[str]:
     if not all(path.exists() for path in workflow.rendered):
         return set()
     today = flows.shared_inputs()
-    names = {
-        job.name
-        for job in workflow.jobs
-        if "stale" in {store.state(job.config, subject, today(job.config)) for subject in job.subjects}
-    }
+
+    def holds(job: Job) -> bool:
+        return "stale" not in {store.state(job.config, s, today(job.config)) for s in job.subjects}
+
+    names = {job.name for job in workflow.jobs if not holds(job)}
     return names | ({"flow"} if any(path.exists() for path in workflow.to_extract.values()) else set())

@@ -47,19 +47,15 @@ def surroundings(device: str = "cpu", backend: str | None = None) -> dict[str, A
     }
 
 
-def spent(seconds: float, device: str = "cpu") -> dict[str, Any]:
+def spent(seconds: float, device: str = "cpu") -> store.Spent:
     """What the work since `start_counting` took, and when it ended (UTC).
 
     Peak memory is the process's own, in MiB: where one process fits several folds it is an upper bound for
     all but the largest. None where the system does not tell.
     """
     gpu = torch.cuda.max_memory_allocated() / 2**20 if device.startswith("cuda") else None
-    return {
-        "seconds": round(seconds, 2),
-        "peak_memory_mib": peak_memory(),
-        "peak_gpu_memory_mib": None if gpu is None else round(gpu),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return store.Spent(round(seconds, 2), peak_memory(), None if gpu is None else round(gpu), now)
 
 
 def start_counting() -> None:
@@ -201,7 +197,7 @@ def _about_run(run: Any, made_with: list[dict[str, Any]]) -> RunAbout:
         about = store.read_fitting(run.config, subject)
         if about.made_with not in made_with:
             made_with.append(about.made_with)
-        spent = [about.spent.get(key) for key in FOLD[1:4]]
+        spent = [getattr(about.spent, key) for key in FOLD[1:4]]
         folds[subject] = [made_with.index(about.made_with), *spent, *store.made(run.config, subject)]
     trained_as = run.config.what.trained_as
     return RunAbout(run.config.variant, run.config.seed, folds, trained_as, run.missing, run.stale)

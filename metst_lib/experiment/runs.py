@@ -66,6 +66,7 @@ def run_fold(config: Config, subject: str, inputs: store.Inputs | None = None) -
         return scored.scores
     stored = _Stored(config, subject, inputs)
     fold = _fold(config, subject, stored.flow, stored)
+    flows.ensure(config, inputs)
     store.save_scores(config, subject, inputs, fold)
     return fold.scores
 
@@ -83,9 +84,8 @@ def run_folds(config: Config, subjects: Iterable[str], progress: bool = True) ->
             failed[subject] = error
     if failed:
         reasons = "; ".join(f"{subject}: {error}" for subject, error in failed.items())
-        raise RuntimeError(f"{len(failed)} of {len(failed) + len(done)} folds failed: {reasons}") from next(
-            iter(failed.values())
-        )
+        first = next(iter(failed.values()))
+        raise RuntimeError(f"{len(failed)} of {len(failed) + len(done)} folds failed: {reasons}") from first
     return done
 
 
@@ -143,6 +143,7 @@ def _fit(config: Config, subject: str, inputs: store.Inputs) -> None:
         torch.set_float32_matmul_precision(before)
     (result,) = fitted
     device = fold.statistics.get("device", "cpu")
+    flows.ensure(config, inputs)
     store.save_fit(
         config,
         subject,

@@ -9,7 +9,7 @@ Glossary: T frames of a video; k_p half the mean length of an event.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,16 @@ def figures_folder(config: Config) -> Path:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What some work took: seconds, peak memory of the process and of the GPU (MiB), when it ended (UTC)."""
+
+    seconds: float
+    peak_memory_mib: int | None
+    peak_gpu_memory_mib: int | None
+    finished: str
+
+
+@dataclass(frozen=True)
 class Fitting:
     """What a fold's predictions were made of and with, and what it took; files: their hashes."""
 
@@ -128,7 +138,7 @@ class Fitting:
     settings: dict[str, Any]
     fitted: dict[str, Any]
     made_with: dict[str, Any]
-    spent: dict[str, Any]
+    spent: Spent
     resumed_after_epoch: int
 
 
@@ -179,7 +189,7 @@ def fitting(config: Config, subject: str, inputs: Inputs) -> Fitting | None:
     """The record of a fold's fit, where that holds."""
     record, folder = read_fitting(config, subject), fold_folder(config, subject)
     same = record and (record.subject, record.identity) == (subject, fit_identity(config, subject, inputs))
-    return record if same and _whole(folder, record.files) else None
+    return record if same and _whole(folder, record.files, _OF_A_FIT) else None
 
 
 def read_fitting(config: Config, subject: str) -> Fitting | None:
@@ -197,7 +207,7 @@ def scoring(config: Config, subject: str, inputs: Inputs) -> Scoring | None:
     """The record of a fold's scores, where those hold."""
     record, folder = read(metrics_path(config, subject), Scoring), fold_folder(config, subject)
     same = record and (record.subject, record.identity) == (subject, identity(config, subject, inputs))
-    return record if same and _whole(folder, record.files) else None
+    return record if same and _whole(folder, record.files, _OF_SCORES) else None
 
 
 def state(config: Config, subject: str, inputs: Inputs) -> str:
@@ -225,7 +235,7 @@ def save_fit(
         history.to_csv(path, index=False)
     with atomic(folder / _PREDICTIONS) as path:
         np.savez_compressed(path, **arrays)
-    hashes = {name: sha256(folder / name) for name in (_HISTORY, _PREDICTIONS)}
+    hashes = {name: sha256(folder / name) for name in _OF_A_FIT}
     made = fit_identity(config, subject, inputs)
     write(folder / _FITTED, Fitting(made, hashes, subject, config.fitting(), **about))
 
@@ -233,7 +243,7 @@ def save_fit(
 def copy_fit(source: Config, config: Config, subject: str) -> None:
     """The fit of a shared training, taken over; its record, which makes it valid, comes last."""
     there, folder = fold_folder(source, subject), _begun(config, subject)
-    for name in (_HISTORY, _PREDICTIONS, _FITTED):
+    for name in (*_OF_A_FIT, _FITTED):
         with atomic(folder / name) as path:
             path.write_bytes((there / name).read_bytes())
 
@@ -244,7 +254,7 @@ def save_scores(config: Config, subject: str, inputs: Inputs, fold: Fold) -> Non
     metrics_path(config, subject).unlink(missing_ok=True)
     with atomic(folder / _EVENTS) as path:
         _events_table(fold).to_csv(path, index=False)
-    hashes = {name: sha256(folder / name) for name in (_EVENTS, _PREDICTIONS)}
+    hashes = {name: sha256(folder / name) for name in _OF_SCORES}
     measures = {name: fold.scores.measure(name) for name in MEASURES}
     made = identity(config, subject, inputs)
     record = Scoring(made, hashes, subject, fold.rule.half_width, measures, fold.scores)
@@ -255,12 +265,8 @@ def read_predictions(config: Config, subject: str) -> dict[Key, Prediction]:
     """The predictions of a fold, by video."""
     with np.load(fold_folder(config, subject) / _PREDICTIONS, allow_pickle=False) as stored:
         keys = [name.removeprefix("score/") for name in stored.files if name.startswith("score/")]
-        return {
-            (subject, key.removeprefix(f"{subject} ")): Prediction(
-                stored[f"score/{key}"], stored[f"logits/{key}"]
-            )
-            for key in keys
-        }
+        found = {key: Prediction(stored[f"score/{key}"], stored[f"logits/{key}"]) for key in keys}
+    return {(subject, key.removeprefix(f"{subject} ")): seen for key, seen in found.items()}
 
 
 def read_history(config: Config, subject: str) -> pd.DataFrame:
@@ -272,12 +278,9 @@ def read_fold(config: Config, subject: str, inputs: Inputs, videos: Iterable[Vid
     """A finished fold; videos: those of the subject. FileNotFoundError where there is none that holds."""
     scored, fitted = scoring(config, subject, inputs), fitting(config, subject, inputs)
     if not (scored and fitted):
-        there = (
-            "was made of other settings or inputs"
-            if state(config, subject, inputs) == "stale"
-            else "has not been run"
-        )
-        raise FileNotFoundError(f"fold {subject} of {config.variant}, seed {config.seed}, {there}")
+        stale = state(config, subject, inputs) == "stale"
+        why = "was made of other settings or inputs" if stale else "has not been run"
+        raise FileNotFoundError(f"fold {subject} of {config.variant}, seed {config.seed}, {why}")
     table = pd.read_csv(fold_folder(config, subject) / _EVENTS, dtype=_COLUMNS)
     keys = [video.key for video in videos]
     return Fold(
@@ -292,6 +295,7 @@ def read_fold(config: Config, subject: str, inputs: Inputs, videos: Iterable[Vid
 
 
 _FITTED, _HISTORY, _PREDICTIONS, _EVENTS = "config.json", "history.csv", "predictions.npz", "events.csv"
+_OF_A_FIT, _OF_SCORES = (_HISTORY, _PREDICTIONS), (_EVENTS, _PREDICTIONS)  # what the two records vouch for
 # Types of the columns of events.csv. Left to itself pandas takes a column of nothing but "true" for truth
 # values, and a fold without a prediction would lose its true events.
 _COLUMNS = dict.fromkeys(("subject", "video", "origin", "kind", "emotion"), str) | {"apex": "Int64"}
@@ -307,10 +311,10 @@ def _begun(config: Config, subject: str) -> Path:
     return folder
 
 
-def _whole(folder: Path, files: Mapping[str, str]) -> bool:
-    """Whether the files that a record vouches for are there as they were written."""
+def _whole(folder: Path, files: Mapping[str, str], names: Sequence[str]) -> bool:
+    """Whether the files that a record has to vouch for are there as they were written."""
     try:
-        return all(sha256(folder / name) == known for name, known in files.items())
+        return files == {name: sha256(folder / name) for name in names}
     except OSError:
         return False
 

@@ -1,5 +1,6 @@
 """Where a table or figure comes from, read back from its side file and held against today (`metst trace`)."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +28,10 @@ class Trace:
     stale: tuple[str, ...]
 
 
-def trace(path: str | Path, folds: bool = False, root: str | Path = "") -> Trace:
+def trace(path: str | Path, folds: bool = False, **options: str | Path) -> Trace:
     """Where a table or figure comes from; `folds` adds a table with every fold.
 
-    root: the compendium's folder, whose runs and data are looked at.
+    options: root and landmarks, as `configure` takes them: of the runs that are looked at.
 
     FileNotFoundError where it is not there or has no side file; ValueError where the side file is damaged
     or speaks of other files.
@@ -60,10 +61,10 @@ def trace(path: str | Path, folds: bool = False, root: str | Path = "") -> Trace
     if folds:
         tables["Folds"] = _folds(content)
     tables = {heading: frame for heading, frame in tables.items() if len(frame)}
-    return Trace(content.title, tables, bool(content.runs), tuple(changed), tuple(_stale(content, root)))
+    return Trace(content.title, tables, bool(content.runs), tuple(changed), tuple(_stale(content, options)))
 
 
-def _stale(content: SideFile, root: str | Path) -> Iterable[str]:
+def _stale(content: SideFile, options: Mapping[str, str | Path]) -> Iterable[str]:
     """The folds behind a file that are stale today, or were made again since; a line a run.
 
     Runs that are not on this machine, and those of a set that is not, cannot be asked.
@@ -73,9 +74,14 @@ def _stale(content: SideFile, root: str | Path) -> Iterable[str]:
     (dataset, preset), today = content.data[0], flows.shared_inputs()
     for about in content.runs:
         try:
-            config = configure(dataset, about.variant, about.seed, preset, root)
+            config = configure(dataset, about.variant, about.seed, preset, **options)
+            matmul = content.settings.get(about.variant, {}).get("matmul", config.matmul)
+            config = dataclasses.replace(config, matmul=matmul)
             states = runs.states(config, today(config))
-        except (FileNotFoundError, ValueError):
+        except FileNotFoundError:
+            continue
+        except ValueError as error:
+            yield f"{about.variant}, seed {about.seed}: cannot be asked: {error}"
             continue
         said: dict[str, list[str]] = {"stale": [], "made again since": []}
         for name, fold in about.folds.items():

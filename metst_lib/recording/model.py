@@ -65,7 +65,7 @@ class About:
     micro_expressions: int
     seed: int
     preset: str
-    git: str
+    git: str | None
     versions: dict[str, str]
     kind: str = "micro"
 
@@ -113,6 +113,7 @@ def fit(config: Config) -> Trained:
     recipe = config.recipe
     if recipe.network not in models.NETWORKS:
         raise ValueError(f"{config.variant} has no network that could be kept")
+    experiment.flows.whole_inputs(config)
     failed = experiment.flow_report(config).failed
     videos = [video for video in experiment.load_data(config).videos if named(video.key) not in failed]
     rates = {round(video.fps, 3) for video in videos}

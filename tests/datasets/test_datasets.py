@@ -222,13 +222,14 @@ def test_a_folder_is_looked_into_again_only_when_it_changed(tmp_path, monkeypatc
     assert videos.list_videos({("s", "a"): folder}, index) == {("s", "a"): None} and calls == [folder]
 
 
-def test_a_torn_index_is_written_anew(tmp_path):
+@pytest.mark.parametrize("content", ["{ torn", '{"a": 3}', '{"a": []}', '{"a": [1, "{}.jpg"]}'])
+def test_a_damaged_index_is_written_anew(tmp_path, content):
     folder = tmp_path / "a"
     lookalikes.write_frames(folder, "{}.jpg", range(3))
     old = time.time_ns() - 10**11
     os.utime(folder, ns=(old, old))
     index = tmp_path / ".frame_index.json"
-    index.write_text("{ torn")
+    index.write_text(content)
     assert videos.list_videos({("s", "a"): folder}, index)["s", "a"].count == 3
     assert list(json.loads(index.read_text())) == ["a"]
 

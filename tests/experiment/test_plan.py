@@ -40,7 +40,7 @@ def test_time_is_what_finished_folds_took_and_a_finished_run_has_none_left(root)
     experiment.run_folds(config, ["spNO.1", "spNO.3"], progress=False)
     for subject, seconds in (("spNO.1", 100), ("spNO.3", 300)):
         record = store.read_fitting(config, subject)
-        took = dataclasses.replace(record, spent=record.spent | {"seconds": seconds})
+        took = dataclasses.replace(record, spent=dataclasses.replace(record.spent, seconds=seconds))
         records.write(store.fold_folder(config, subject) / "config.json", took)
     left = row(root, "flow-magnitude")
     assert (left["finished"], left["which"], left["time"]) == (2, "spNO.2", "measured, 2 folds")

@@ -34,7 +34,7 @@ def test_the_side_file_says_what_a_fold_was_made_with_and_took(folder, twice):
     (run,) = [r for r in content["runs"] if (r["variant"], r["seed"]) == ("me-tst", 1)]
     fold = dict(zip(content["fold"], run["folds"]["spNO.2"], strict=True))
     for name in ("seconds", "peak_memory_mib", "finished"):
-        assert fold[name] == about.spent[name] is not None
+        assert fold[name] == getattr(about.spent, name) is not None
     assert fold["predictions"] == about.files["predictions.npz"][:12]
     assert fold["identity"] == json.loads(store.metrics_path(config, "spNO.2").read_text())["identity"]
     around = content["surroundings"][fold["surroundings"]]

@@ -320,6 +320,34 @@ def test_a_record_that_lacks_a_field_is_none(root):
     check(root, set(lacking.values()), fitted={lacking["config.json"]})
 
 
+def test_a_record_that_vouches_for_nothing_is_none(root):
+    of = {"config.json": ("me-tst", "spNO.1"), "metrics.json": ("flow-magnitude", "spNO.3")}
+    for name, fold in of.items():
+        path = folder_of(root, *fold) / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"files": {}}))
+    path = folder_of(root, "me-tst", "spNO.2") / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"spent": {}}))
+    fitted = {of["config.json"], ("me-tst", "spNO.2")}
+    check(root, {*of.values(), *fitted}, fitted=fitted)
+
+
+def test_what_was_fitted_while_a_label_was_corrected_is_not_kept(root):
+    shutil.rmtree(folder_of(root, "me-tst", "spNO.2"))
+    before = experiment.flows.whole_inputs(config_of(root))
+    relabel(root, writer.MICRO_BOOK, "label", 2, "Onset", -2)
+    with pytest.raises(RuntimeError, match="labels or flow changed while this ran: run it again"):
+        experiment.run_fold(config_of(root), "spNO.2", before)
+    assert ("me-tst", "spNO.2") in remake(root)[0]
+
+
+def test_tables_of_some_variants_do_not_mind_the_others(root):
+    relabel(root, writer.MICRO_BOOK, "label", 2, "Onset", -2)
+    experiment.run_folds(config_of(root), SUBJECTS, progress=False)
+    assert metst("tables", "synthetic", "--root", root, "--variants", "me-tst")[0] == 0
+    status, said = metst("tables", "synthetic", "--root", root, "--variants", "me-tst,flow-magnitude")
+    assert status == 1 and listed(said) == {("flow-magnitude", subject) for subject in SUBJECTS}
+
+
 def test_a_record_of_an_older_form_is_none(root):
     folder = folder_of(root, "flow-magnitude", "spNO.1")
     record, scored = (json.loads((folder / name).read_text()) for name in ("config.json", "metrics.json"))

@@ -42,7 +42,7 @@ def test_a_fold_leaves_its_artefacts_and_is_read_back_as_it_was(config):
     about = store.read_fitting(config, "spNO.2")
     assert about.settings["training"]["epochs"] == 2
     assert about.made_with["versions"]["torch"].startswith("2.13.0")
-    assert about.made_with["backend"] and about.spent["seconds"] > 0
+    assert about.made_with["backend"] and about.spent.seconds > 0
     (video,) = experiment.load_data(config).videos_of("spNO.2")
     assert fold.truth == {video.key: list(video.events_of("micro"))}
 
