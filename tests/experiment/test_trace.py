@@ -72,6 +72,15 @@ def test_the_command_prints_it_and_lists_folds_where_asked(folder, root):
     )
 
 
+def test_runs_that_cannot_be_asked_are_said_to_be_so(folder, root, monkeypatch):
+    def damaged(*_):
+        raise ValueError("the workbook is damaged")
+
+    monkeypatch.setattr(trace.runs, "states", damaged)
+    printed = metst("trace", folder / "table3_analysis.md", "--root", root, code=1)
+    assert "me-tst, seed 0: cannot be asked: the workbook is damaged" in printed
+
+
 def test_a_table_changed_by_hand_is_reported(folder, root):
     path = folder / "table3_analysis.md"
     path.write_text(path.read_text().replace("0.0", "0.9", 1))

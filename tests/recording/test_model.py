@@ -51,6 +51,20 @@ def test_a_model_file_holds_plain_arrays_and_a_text(stored):
     assert kinds.pop("about") == "U" and set(kinds.values()) <= {"f", "i"}
 
 
+def test_a_model_that_was_trained_outside_git_is_read_again(model, tmp_path):
+    without = dataclasses.replace(model, about=dataclasses.replace(model.about, git=None))
+    assert models.load(models.save(without, tmp_path / "model.npz")).about.git is None
+
+
+def test_flow_that_does_not_hold_trains_no_model(config, monkeypatch):
+    def stale(_):
+        raise FileNotFoundError("make it with `metst flow`")
+
+    monkeypatch.setattr(experiment.flows, "whole_inputs", stale)
+    with pytest.raises(FileNotFoundError, match="make it with `metst flow`"):
+        models.fit(config)
+
+
 def test_its_place_is_beside_the_data_and_named_after_the_experiment():
     assert store.model_path(experiment.configure()).parts[-4:] == (
         "data",
