@@ -40,7 +40,7 @@ plan: .venv/ready  # what of it is there, what is missing, and the hours that ar
 test: .venv/ready  # all tests, then every notebook executed and checked
 	$(WORKFLOW) --config variants=$(SHOWN) -- folds
 	.venv/bin/lint-imports
-	.venv/bin/pytest -n 2 --dist loadfile tests
+	.venv/bin/pytest -n logical --maxprocesses 4 --dist loadfile tests
 	METST_FIGURES=$(CURDIR)/.test_figures .venv/bin/pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg notebooks
 
 test-cluster: .venv/ready  # the workflow on a real SLURM, started on this machine for the occasion (Debian, as root)
