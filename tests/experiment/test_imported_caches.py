@@ -15,7 +15,7 @@ from metst_lib.experiment import records, store
 from metst_lib.released import scores
 
 sys.path.append(str(Path(__file__).parents[1] / "released"))
-from authors import SAMMLV, Hostile, cache, lookalikes, released_state, saved, telling_cache, written
+from authors import Hostile, cache, lookalikes, random_weights, telling_cache, written
 
 torch.set_num_threads(1)
 
@@ -43,11 +43,7 @@ def config(tables, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """Random weights of the released shapes for each subject."""
-    folder = tmp_path_factory.mktemp("weights")
-    for seed, (subject, _) in enumerate(SAMMLV):
-        saved(folder / f"subject_{subject}.pkl", released_state(seed))
-    return folder
+    return random_weights(tmp_path_factory.mktemp("weights"))
 
 
 def import_(config, content):

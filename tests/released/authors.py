@@ -103,3 +103,10 @@ def telling_cache(windows=(4, 3, 2)):
             signal[5:, start : start + 6] = np.array(logits)[:, None]
         content.append([signal[:, 15 * i : 15 * i + 30] for i in range(count)])
     return content
+
+
+def random_weights(folder):
+    """The folder, with random weights of the released shapes for each subject."""
+    for seed, (subject, _) in enumerate(SAMMLV):
+        saved(folder / f"subject_{subject}.pkl", released_state(seed))
+    return folder

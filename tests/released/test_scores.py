@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from authors import SAMMLV, Hostile, cache, lookalikes, released_state, saved, telling_cache, written
+from authors import (
+    SAMMLV,
+    Hostile,
+    cache,
+    lookalikes,
+    random_weights,
+    telling_cache,
+    written,
+)
 
 from metst_lib import datasets, metrics, released, spotting
 from metst_lib.released import scores
@@ -50,11 +58,7 @@ def tables(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """Random weights of the released shapes for each subject."""
-    folder = tmp_path_factory.mktemp("weights")
-    for seed, (subject, _) in enumerate(SAMMLV):
-        saved(folder / f"subject_{subject}.pkl", released_state(seed))
-    return folder
+    return random_weights(tmp_path_factory.mktemp("weights"))
 
 
 def evaluated(tables, folder, content, weights):
