@@ -1,20 +1,4 @@
-"""From events to numbers: matching, spotting and recognition scores, STRS.
-
-Paper, Sec. IV-A: IoU (Eq. 4), UAR (Eq. 5), UF1 (Eq. 6), STRS (Eq. 7); Tables I–V. A prediction is a true
-positive at IoU ≥ 0.5 (the paper writes "exceeds"; the released code counts equality).
-
-Counts are pooled over the whole data set, then turned into ratios: the scores of several folds are the
-scores of the union of their videos (`pool`), never the mean of the folds' ratios. A ratio 0/0 counts as 0.
-
-Three scorers (`SCORERS`) differ in what they match, no more: the slips of the scripts they stand for (the
-challenge's prints macro precision as UAR) are not copied.
-
-Recognition is scored on spotting true positives whose true class is negative, positive or surprise. The
-predicted class may be "others" (or none at all): a miss of the true class and nobody's false positive, hence
-FP ≠ FN in Table IV.
-
-Glossary: TP, FP, FN true positives, false positives, false negatives; S subjects; C = 3 scored emotions.
-"""
+"""From matches to numbers: counts of each subject, spotting and recognition scores, STRS (Sec. IV-A)."""
 
 from __future__ import annotations
 
@@ -24,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from metst_lib.events import EMOTIONS, Event, Key, iou, named
+from metst_lib.events import EMOTIONS, Event, Key, named
+from metst_lib.metrics.matching import SCORERS, match_events
 
-IOU = 0.5
 #: The classes recognition is scored on: negative, positive, surprise.
 SCORED = EMOTIONS[:3]
 #: Columns of a confusion matrix: the predicted class; "none" where a prediction names no emotion.
@@ -45,84 +29,6 @@ MEASURES = (
 )
 
 Confusion = tuple[tuple[int, ...], ...]
-
-
-# --------------------------------------------------------------------------------------------- matching
-
-
-def _strict(predicted: Sequence[Event], truth: Sequence[Event]) -> list[tuple[int, int]]:
-    pairs = [
-        (-iou(p, t), *_by_time(p, t), i, j)
-        for i, p in enumerate(predicted)
-        for j, t in enumerate(truth)
-        if iou(p, t) >= IOU
-    ]
-    taken, used_p, used_t = [], set(), set()
-    for *_, i, j in sorted(pairs):
-        if i not in used_p and j not in used_t:
-            taken.append((i, j))
-            used_p.add(i)
-            used_t.add(j)
-    return taken
-
-
-def _by_time(p: Event, t: Event) -> tuple:
-    # The same whichever of the two is called the prediction, so that swapping both sides swaps FP and FN.
-    onsets, offsets = sorted((p.onset, t.onset)), sorted((p.offset, t.offset))
-    return (*onsets, *offsets, p.emotion or "", t.emotion or "")
-
-
-def _released(predicted: Sequence[Event], truth: Sequence[Event]) -> list[tuple[int, int]]:
-    taken, used = [], set()
-    for i in _in_time(predicted):
-        # Of equally good truths the last one, as there.
-        best = max(range(len(truth)), key=lambda j: (iou(predicted[i], truth[j]), j), default=None)
-        if best is not None and best not in used and iou(predicted[i], truth[best]) >= IOU:
-            taken.append((i, best))
-            used.add(best)
-    return taken
-
-
-def _megc2024(predicted: Sequence[Event], truth: Sequence[Event]) -> list[tuple[int, int]]:
-    taken, used = [], set()
-    for i in _in_time(predicted):
-        for j in _in_time(truth):
-            if j not in used and iou(predicted[i], truth[j]) >= IOU:
-                taken.append((i, j))
-                used.add(j)
-    return taken
-
-
-def _in_time(events: Sequence[Event]) -> list[int]:
-    return sorted(range(len(events)), key=lambda i: (events[i].onset, events[i].offset))
-
-
-_MATCHERS = {"strict": _strict, "released": _released, "megc2024": _megc2024}
-
-#: The scorers by name, each with what it does.
-SCORERS: dict[str, str] = {
-    "strict": "every video counts; one prediction to one truth, by falling IoU (ties: earlier onset)",
-    "released": "as the authors' ME-TST code: by time, each prediction looks only at the truth it overlaps "
-    "most and takes it if IoU is at least 0.5 and it is free",
-    "megc2024": "as the challenge's script: a prediction takes every free truth with IoU of at least 0.5; "
-    "predictions in videos without truths are no false positives, and subjects without predictions no misses",
-}
-
-
-def match_events(
-    predicted: Sequence[Event], truth: Sequence[Event], scorer: str = "strict"
-) -> list[tuple[int, int, float]]:
-    """Which prediction hits which truth in one video: (index of prediction, index of truth, IoU), by time.
-
-    ValueError for an unknown scorer.
-    """
-    if scorer not in _MATCHERS:
-        raise ValueError(f"unknown scorer {scorer!r}; known: {', '.join(_MATCHERS)}")
-    pairs = _MATCHERS[scorer](predicted, truth)
-    return [(i, j, iou(predicted[i], truth[j])) for i, j in sorted(pairs, key=lambda ij: truth[ij[1]].onset)]
-
-
-# ---------------------------------------------------------------------------------------------- scores
 
 
 def harmonic_mean(a: float, b: float) -> float:
@@ -306,8 +212,8 @@ def evaluate(
     kinds = {"micro": ("micro",), "macro": ("macro",), "overall": ("micro", "macro")}.get(kind)
     if kinds is None:
         raise ValueError(f"unknown kind {kind!r} to score; known: micro, macro, overall")
-    if scorer not in _MATCHERS:
-        raise ValueError(f"unknown scorer {scorer!r}; known: {', '.join(_MATCHERS)}")
+    if scorer not in SCORERS:
+        raise ValueError(f"unknown scorer {scorer!r}; known: {', '.join(SCORERS)}")
     for side, other, what in ((predicted, truth, "truth"), (truth, predicted, "prediction")):
         for key, events in side.items():
             if not (isinstance(key, tuple) and len(key) == 2):
