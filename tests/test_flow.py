@@ -153,7 +153,7 @@ def test_eighteen_regions_share_the_flow_of_the_five(drifting):
     five = extract(drifting[:16], known, "5", 16).values
     eighteen = extract(drifting[:16], known, "18", 16).values
     assert eighteen.shape == (1, 36, 16)
-    for channel, region in ((2, 5), (4, 9), (6, 15), (8, 16)):  # the left brow has another q
+    for channel, region in ((0, 1), (2, 5), (4, 9), (6, 15), (8, 16)):
         assert np.array_equal(five[:, channel : channel + 2], eighteen[:, 2 * region - 2 : 2 * region])
 
 
