@@ -250,7 +250,7 @@ def prepare(
     reader, videos = config.reader, flows.data.videos
     if reader.flow is None and all(video.source is None for video in videos):
         raise FileNotFoundError(
-            f"no frames of {config.dataset}: the authors' caches hold the flow of 5 regions, and "
+            f"no frames of {config.dataset}: the imported caches hold the flow of 5 regions, and "
             f"{config.variant} reads {len(rois.roi_set(config.what.roi_set))}"
         )
     if reader.flow is None and config.places.landmarks.is_dir():
