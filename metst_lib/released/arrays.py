@@ -27,12 +27,6 @@ def load(data: bytes) -> Any:
     marks: list[int] = []
     memo: dict[int, Any] = {}
 
-    def above_mark() -> list[Any]:
-        at = marks.pop()
-        items = stack[at:]
-        del stack[at:]
-        return items
-
     for instruction, argument, _ in pickletools.genops(io.BytesIO(data)):
         match instruction.name:
             case "PROTO" | "FRAME":
@@ -54,7 +48,7 @@ def load(data: bytes) -> Any:
             case "MARK":
                 marks.append(len(stack))
             case "TUPLE":
-                stack.append(tuple(above_mark()))
+                stack.append(tuple(_taken(stack, marks.pop())))
             case "TUPLE1" | "TUPLE2" | "TUPLE3" as name:
                 last = slice(-int(name[-1]), None)
                 stack[last] = [tuple(stack[last])]
@@ -71,16 +65,22 @@ def load(data: bytes) -> Any:
             case "EMPTY_LIST":
                 stack.append([])
             case "LIST":
-                stack.append(above_mark())
+                stack.append(_taken(stack, marks.pop()))
             case "APPEND":
                 item = stack.pop()
                 _list(stack[-1]).append(item)
             case "APPENDS":
-                items = above_mark()
+                items = _taken(stack, marks.pop())
                 _list(stack[-1]).extend(items)
             case name:
                 raise ValueError(f"it asks for {name}, and {_ADMITTED}")
     raise ValueError("it has no end")
+
+
+def _taken(stack: list[Any], start: int) -> list[Any]:
+    items = stack[start:]
+    del stack[start:]
+    return items
 
 
 _ADMITTED = "only float arrays in lists are admitted"

@@ -134,8 +134,7 @@ def read_caches(
     Raises FileNotFoundError and ValueError as `load_cache` and `datasets.read_annotations`; ValueError with
     both numbers where videos, windows or their frames do not fit the tables.
     """
-    if name not in CACHED:
-        raise ValueError(f"the authors released no cache of {name!r}; there are those of {', '.join(CACHED)}")
+    _check_known(name)
     paths = [Path(file) for file in files]
     last = _last_onsets(name, Path(data) / name)
     videos = load_cache(paths)
@@ -156,6 +155,28 @@ def read_caches(
     return Imported(flows, {path.name: sha256(path) for path in paths}, ranges)
 
 
+def read_clone(
+    name: str, folder: str | Path, data: str | Path, *, window: int, frame_step: int
+) -> dict[str, Imported]:
+    """Set of regions -> the caches of a data set in a clone of the authors' repository, as flow of ours.
+
+    A cache of 18 regions serves 5 too, so only one of several is read. All else as `read_caches`; where no
+    cache is whole, FileNotFoundError saying what was looked for.
+    """
+    _check_known(name)
+    there = {roi_set: files for (known, roi_set), files in clone.caches(folder).items() if known == name}
+    if not there:
+        files = ", ".join(f"{clone.NAMES[name]}_dataset{part}.pkl" for part in clone.PARTS[name])
+        raise FileNotFoundError(
+            f"no whole cache of {name} in {folder}: looked for {files} in cache/ME-TST+ (18 regions) and "
+            "cache/ME-TST (5)"
+        )
+    files = there.get("18") or there["5"]
+    read = read_caches(name, files, data, window=window, frame_step=frame_step)
+    (roi_set,) = {flow.roi_set for flow in read.flows.values()}
+    return {"5": read} if roi_set == "5" else {"5": of_five(read), "18": read}
+
+
 def of_five(cached: Imported) -> Imported:
     """The flow of five regions in caches of eighteen, of which they are five."""
     rows = [rois.channel_names("18").index(name) for name in rois.channel_names("5")]
@@ -164,6 +185,11 @@ def of_five(cached: Imported) -> Imported:
         for key, flow in cached.flows.items()
     }
     return dataclasses.replace(cached, flows=five)
+
+
+def _check_known(name: str) -> None:
+    if name not in CACHED:
+        raise ValueError(f"the authors released no cache of {name!r}; there are those of {', '.join(CACHED)}")
 
 
 def _last_onsets(name: str, folder: Path) -> dict[Key, int]:
