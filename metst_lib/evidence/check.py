@@ -185,7 +185,7 @@ def _submission_rows(pack: Pack) -> Iterator[Row]:
         }
         head = ("SL-Swin", part, "both")
         yield *head, "rows of its MEGC 2022 submission", *_of(len(sent & found), len(rows)), AUTHORS, why
-        yield *head, "peaks beyond it", "0", str(len(found - sent)), AUTHORS, "not in the file: edited?"
+        yield *head, "peaks beyond it", "0", str(len(found - sent)), AUTHORS, why and "not in the file: edited?"
 
 
 def _lgsnet_rows(pack: Pack) -> Iterator[Row]:
