@@ -1,9 +1,9 @@
 """The regions of interest whose optical flow the networks read: a table, and its arithmetic on landmarks.
 
 Paper, Sec. III-B: ME-TST reads 5 regions, ME-TST+ 18 "at different granularity". The paper does not list
-the 18; these are the ones that the spotting works it cites use in their public code (18 regions, 36
-channels, in this order): three whole regions and fifteen parts of a face. Margins and q that differ
-between left and right are theirs and are kept. "Left" is left in the image.
+the 18; the authors' public extraction (github.com/zizheng-guo/ME-TST, July 2025) has these, in this order, as
+have the spotting works that the paper cites: three whole regions and fifteen parts of a face, 36 channels.
+Margins and q that differ between left and right are theirs and are kept. "Left" is left in the image.
 
 All lengths are pixels of the 320 × 320 face crop; landmarks are the 68 points of the iBUG numbering, from
 0, as (x, y). Ranges are half-open: rows top … bottom − 1, columns left … right − 1.
@@ -14,7 +14,7 @@ region's pixels, those that move most, whose mean flow stands for the region.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -126,6 +126,9 @@ PATCHES = {
     "F": Patch("below right eye", 42, 47, below_eye=True),
 }
 
+#: Where the released code stops a patch at the crop's edge; elsewhere it slices with what is negative.
+RELEASED_STOPS = {"A": ("top", "left"), "B": ("top",)} | dict.fromkeys("CDEF", ("left",))
+
 #: The global patch: its flow is taken for the head's.
 NOSE = Patch("nose ridge", 29, 30, above=13, below=13, left=13, right=13)
 #: What is cut off the global patch's flow: above, below, left, right.
@@ -133,7 +136,7 @@ NOSE_BORDER = (15, 10, 5, 5)
 NOSE_Q = 0.7
 
 ROIS = (
-    Roi(1, "left brow", "A", 0.2, "whole", border=10, short_border=4),
+    Roi(1, "left brow", "A", 0.3, "whole", border=10, short_border=4),
     Roi(2, "left brow inner", "A", 0.2, "part", landmark=20),
     Roi(3, "left brow middle", "A", 0.2, "part", landmark=19),
     Roi(4, "left brow outer", "A", 0.2, "part", landmark=18),
@@ -153,11 +156,8 @@ ROIS = (
     Roi(18, "below right eye", "F", 0.3, "part", border=5),
 )
 
-#: The two sets. In ME-TST's five the left brow has q = 0.3.
-ROI_SETS = {
-    "5": tuple(replace(r, q=0.3) if r.number == 1 else r for r in ROIS if r.number in (1, 5, 9, 15, 16)),
-    "18": ROIS,
-}
+#: The two sets: ME-TST's five are five of the eighteen.
+ROI_SETS = {"5": tuple(roi for roi in ROIS if roi.number in (1, 5, 9, 15, 16)), "18": ROIS}
 
 
 def roi_set(name: str) -> tuple[Roi, ...]:
@@ -188,8 +188,8 @@ class Layout:
     """Where everything lies on one face crop.
 
     patches: the parent patches that the regions need, by letter, clipped to the crop. regions: one
-    rectangle for each region, in the set's order, clipped to its patch. nose and nose_core: the global
-    patch and the part of it that is pooled. All count from the crop's corner.
+    rectangle for each region, in the set's order, clipped to its patch (as released: some may be empty).
+    nose and nose_core: the global patch and the part of it that is pooled. All count from the crop's corner.
     """
 
     rois: tuple[Roi, ...]
@@ -199,11 +199,18 @@ class Layout:
     nose_core: Rect
 
 
-def resolve(rois: tuple[Roi, ...], landmarks: np.ndarray, where: str = "") -> Layout:
-    """The rectangles of regions on the landmarks (68, 2) of a face crop, as ME-TST's released code lays them.
+def resolve(
+    rois: tuple[Roi, ...], landmarks: np.ndarray, where: str = "", as_released: bool = False
+) -> Layout:
+    """The rectangles of regions on the landmarks (68, 2) of a face crop.
 
-    It indexes wrongly where a patch reaches beyond the crop; here the patch is clipped.
-    ValueError naming the region, and `where`, if nothing of it is left.
+    They lie where the authors' released code has them, but where a patch reaches beyond the crop: here it is
+    clipped. as_released: there too as theirs. It stops a patch at some edges only (`RELEASED_STOPS`) and
+    counts a part's rectangle from the corner that was cut off, so that the part lies too low or too far
+    right; regions of which nothing is left are empty.
+
+    ValueError naming the region, and `where`, if nothing of it is left; as released, of the right brow's
+    patch, without which that code stops.
     """
     crop = Rect(0, CROP, 0, CROP)
     place = f" ({where})" if where else ""
@@ -216,17 +223,29 @@ def resolve(rois: tuple[Roi, ...], landmarks: np.ndarray, where: str = "") -> La
     regions, patches = [], {}
     for roi in rois:
         whole = patch_rect(PATCHES[roi.patch], landmarks)
-        patch = kept(whole.within(crop), roi.name)
-        patches[roi.patch] = patch
-        regions.append(kept(_roi_rect(roi, whole, patch, landmarks), roi.name))
+        patch = _sliced(roi.patch, whole) if as_released else whole.within(crop)
+        patches[roi.patch] = patch if as_released and roi.patch != "B" else kept(patch, roi.name)
+        offset = (patch.top - whole.top, patch.left - whole.left) if as_released else (0, 0)
+        region = _roi_rect(roi, whole, patch, landmarks, offset)
+        regions.append(region if as_released else kept(region, roi.name))
     nose = patch_rect(NOSE, landmarks)
     core = kept(nose.trim(*NOSE_BORDER).within(crop), NOSE.name)
     return Layout(tuple(rois), patches, tuple(regions), nose.within(crop), core)
 
 
-def _roi_rect(roi: Roi, whole: Rect, patch: Rect, landmarks: np.ndarray) -> Rect:
+def _sliced(name: str, whole: Rect) -> Rect:
+    """What the released code's slices of the crop take for a patch; may be empty."""
+    stopped = whole._replace(**{side: max(0, getattr(whole, side)) for side in RELEASED_STOPS[name]})
+    rows, columns = (part.indices(CROP)[:2] for part in stopped.slices)
+    return Rect(*rows, *columns)
+
+
+def _roi_rect(
+    roi: Roi, whole: Rect, patch: Rect, landmarks: np.ndarray, offset: tuple[int, int] = (0, 0)
+) -> Rect:
     if roi.landmark is not None:
         x, y = (int(v) for v in landmarks[roi.landmark])
+        y, x = y + offset[0], x + offset[1]
         around = Rect(y + roi.rows[0], y + roi.rows[1], x + roi.columns[0], x + roi.columns[1])
         return around.within(patch)
     above = max(0, roi.border + min(0, whole.top))  # what the crop's edge cut off counts as border

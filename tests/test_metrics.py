@@ -188,11 +188,11 @@ def test_an_iou_of_exactly_one_half_is_a_hit():
     assert evaluate({A: [ev(0, 4)]}, {A: [ev(0, 10)]}).spotting == Counts(0, 1, 1)
 
 
-def recognised(*pairs):
+def recognised(*pairs, scorer="strict"):
     """Scores of spotted MEs, given as (true class, predicted class), one video each."""
     truth = {("s", str(i)): [Event(0, 9, emotion=true)] for i, (true, _) in enumerate(pairs)}
     predicted = {("s", str(i)): [Event(0, 9, emotion=named)] for i, (_, named) in enumerate(pairs)}
-    return evaluate(predicted, truth)
+    return evaluate(predicted, truth, scorer)
 
 
 def test_recognition_by_hand():
@@ -241,6 +241,15 @@ def test_an_absent_class_is_named_and_counts_as_zero_in_the_means():
     recognition = recognised(("negative", "negative"), ("positive", "positive")).recognition
     assert recognition.absent == ("surprise",)
     assert recognition.uf1 == recognition.uar == recognition.precision == pytest.approx(2 / 3)
+    # As the authors' code: the class leaves the means.
+    as_released = recognised(("negative", "negative"), ("positive", "positive"), scorer="released")
+    assert as_released.recognition.absent == ("surprise",)
+    assert as_released.recognition.uf1 == as_released.recognition.f1 == as_released.strs == 1
+    one_wrong = Recognition(((2, 0, 0, 1, 0), (1, 0, 0, 0, 0), (0,) * 5, (0,) * 5), "present")
+    assert one_wrong.precision == pytest.approx((2 / 3 + 0) / 2) and one_wrong.uar == pytest.approx(1 / 3)
+    assert Recognition(((0,) * 5,) * 4, "present").f1 == 0
+    with pytest.raises(ValueError, match="unknown means 'some'; known: all, present"):
+        Recognition(one_wrong.confusion, "some")
     # Predicted but never true is not absent.
     assert recognised(("negative", "surprise"), ("positive", "positive")).recognition.absent == ()
 

@@ -50,6 +50,7 @@ def test_metst_has_the_parameters_counted_by_hand():
     assert (size(net.spot_head), size(net.emotion_head)) == (65, 325)
     assert size(net) == 14_592 + 2 * 615_936 + 65 + 325 == 1_246_854
     assert size(models.METST(shared_branches=True)) == 14_592 + 615_936 + 65 + 325 == 630_918
+    assert size(models.METST(dim=128, shared_branches=True)) == 1_900_806  # their wide one of 2025
 
 
 def test_metst_plus_has_the_parameters_counted_by_hand():
@@ -65,12 +66,23 @@ def test_metst_plus_has_the_parameters_counted_by_hand():
     slow = 32_768 + 512 + 262_144 + 2_560 + 73_728 + 8_704 + 131_072 + 1_024
     assert size(branch.slow[2][3]) == slow == 512_512
     assert [len(block) for path in (branch.fast, branch.slow) for block in path] == [4] * 6
+    entry = 128 * 3 * 256 + 256 + 2 * 256  # convolution, norm
+    assert size(branch.to_slow) == entry == 99_072
+    assert [size(lateral) for lateral in branch.lateral] == [entry] * 2
+    assert size(branch) == 12 * 153_856 + 12 * 512_512 + 3 * entry == 8_302_848 - 9_216  # norms never used
+    assert net.spot_head.in_features == net.emotion_head.in_features == 384
+    assert (size(net.spot_head), size(net.emotion_head)) == (385, 1_925)
+    assert size(net) == 63_744 + 2 * 8_293_632 + 385 + 1_925 == 16_671_750 - 18_432
+    assert size(models.METSTPlus(shared_branches=True)) == size(net) - 8_293_632  # BoostingVRME
+
+
+def test_metst_plus_as_read_from_the_paper_has_the_parameters_counted_by_hand():
+    branch = models.METSTPlus(reading="paper").spotting
     assert size(branch.to_slow) == 128 * 3 * 256 + 256 == 98_560
     assert [size(lateral) for lateral in branch.lateral] == [128 * 5 * 256 + 256] * 3 == [164_096] * 3
     assert size(branch) == 12 * 153_856 + 12 * 512_512 + 98_560 + 3 * 164_096 == 8_587_264
-    assert net.spot_head.in_features == net.emotion_head.in_features == 384
-    assert (size(net.spot_head), size(net.emotion_head)) == (385, 1_925)
-    assert size(net) == 63_744 + 2 * 8_587_264 + 385 + 1_925 == 17_240_582
+    with pytest.raises(ValueError, match="unknown reading 'mine' of ME-TST\\+; known: released, paper"):
+        models.METSTPlus(reading="mine")
 
 
 def test_the_comparators_have_the_parameters_counted_by_hand():
@@ -176,22 +188,33 @@ def test_shared_branches_feed_both_heads_with_one_branch():
 
 @pytest.mark.parametrize("name", ["METST", "METSTPlus", "Transformer"])
 def test_drop_path_leaves_layers_out_in_training_only(name):
-    net, whole = small(name, drop_path=0.5), small(name, drop_path=0.0)
+    def deep(drop_path):
+        torch.manual_seed(0)
+        return models.build(name, 10, **(SMALL[name] | {"depth": 3}), drop_path=drop_path)
+
+    net, whole = deep(0.5), deep(0.0)
     rates = [b.drop_path.rate for b in net.modules() if isinstance(b, layers.Block)]
-    assert (rates[0], max(rates)) == (0, 0.5)
+    assert (rates[0], max(rates)) == (0, 0.25)
     for a, b in zip(net.eval()(flow()), whole.eval()(flow()), strict=True):
         assert torch.equal(a, b)
     net.train()
     assert not torch.equal(net(flow())[0], net(flow())[0])
 
 
-def test_drop_rates_rise_evenly_from_zero_to_the_highest():
-    assert layers.drop_rates(0.2, 5) == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
+def test_drop_rates_begin_with_two_zeros_and_rise_anew_in_each_block():
+    twelve = [0, 0, 0.0182, 0.0364, 0.0545, 0.0727, 0.0909, 0.1091, 0.1273, 0.1455, 0.1636, 0.1818]
+    assert layers.drop_rates(0.2, 12) == pytest.approx(twelve, abs=5e-5)
     assert layers.drop_rates(0.2, 1) == [0]
-    spotting = models.METSTPlus(dim=16, depth=2, d_state=4).spotting
-    for path in (spotting.fast, spotting.slow):
-        rates = [layer.drop_path.rate for block in path for layer in block]
-        assert rates == pytest.approx([0, 0.04, 0.08, 0.12, 0.16, 0.2])
+
+    def rates(**reading):
+        branch = models.METSTPlus(dim=16, d_state=4, **reading).recognition
+        return [
+            [layer.drop_path.rate for block in path for layer in block] for path in (branch.fast, branch.slow)
+        ]
+
+    assert rates() == [pytest.approx([0, 0, 0.0667, 0.1333] * 3, abs=5e-5)] * 2
+    even = [0.2 * i / 11 for i in range(12)]
+    assert rates(reading="paper") == [pytest.approx(even)] * 2
 
 
 def test_drop_path_keeps_the_mean_and_drops_whole_windows():
@@ -213,6 +236,13 @@ def test_step_sizes_start_as_in_mamba_and_other_biases_at_zero():
                 assert (steps > 0.9e-3).all() and (steps < 0.11).all()
             else:
                 assert (module.bias == 0).all()
+    assert all(
+        (b == 0).all()
+        for k, b in small("METST", init="released").named_parameters()
+        if k.endswith("dt_proj.bias")
+    )
+    with pytest.raises(ValueError, match="unknown initial values 'zero'; known: mamba, released"):
+        small("METSTPlus", init="zero")
     wide = models.METST(depth=1)
     weight = wide.spotting[0].mixer.in_proj.weight
     assert weight.std().item() == pytest.approx(0.02, rel=0.05)
@@ -239,19 +269,36 @@ def test_an_odd_window_repeats_its_last_frame_and_cuts_it_off():
     assert torch.equal(branch(x), branch(longer)[:, :7])
 
 
-def test_the_slow_path_takes_in_the_fast_one_after_each_block():
-    branch = small("METSTPlus").spotting.eval()
+@pytest.mark.parametrize("reading", ["released", "paper"])
+def test_the_slow_path_takes_in_the_fast_one_and_comes_back_to_every_frame(reading):
+    branch = small("METSTPlus", reading=reading).spotting.eval()
+    assert len(branch.lateral) == {"released": 1, "paper": 2}[reading]
     x = torch.randn(2, 8, 16)
     fast, slow = x, branch.to_slow(x)
     for i in range(2):
         fast = branch.fast[i](fast)
-        slow = branch.slow[i](slow) + branch.lateral[i](fast)
+        slow = branch.slow[i](slow)
+        if i < len(branch.lateral):
+            slow = slow + branch.lateral[i](fast)
     joined = branch(x)
+    if reading == "released":  # slow first, each of its frames twice
+        torch.testing.assert_close(joined[..., 32:], fast)
+        torch.testing.assert_close(joined[:, 0::2, :32], slow)
+        torch.testing.assert_close(joined[:, 1::2, :32], slow)
+        return
     torch.testing.assert_close(joined[..., :16], fast)
     # up-sampling by two, linear: a quarter of the way from each slow frame to its neighbour
     torch.testing.assert_close(joined[:, 1, 16:], 0.75 * slow[:, 0] + 0.25 * slow[:, 1])
     torch.testing.assert_close(joined[:, 4, 16:], 0.75 * slow[:, 2] + 0.25 * slow[:, 1])
     torch.testing.assert_close(joined[:, 0, 16:], slow[:, 0])
+
+
+def test_released_convolutions_are_normalised_and_rectified():
+    entry = small("METSTPlus").spotting.to_slow.eval()
+    x = torch.randn(2, 8, 16)
+    entry[1].running_mean += 0.3
+    by_hand = torch.nn.functional.conv1d(x.mT, entry[0].weight, entry[0].bias, stride=2, padding=1).mT
+    torch.testing.assert_close(entry(x), torch.relu((by_hand - 0.3) / (1 + 1e-5) ** 0.5))
 
 
 def test_stages_of_metst_plus_have_the_shapes_of_fig_3():
@@ -262,7 +309,7 @@ def test_stages_of_metst_plus_have_the_shapes_of_fig_3():
     branch = [("to_slow", (15, 256))]
     for i in range(3):
         branch += [(f"fast.{i}", (30, 128)), (f"slow.{i}", (15, 256)), (f"lateral.{i}", (15, 256))]
-    branch += [("join", (30, 384))]
+    branch = [*branch[:-1], ("join", (30, 384))]  # no lateral connection after the last block
     assert [(k, v) for k, v in found if k.startswith("spotting.")] == [
         (f"spotting.{k}", v) for k, v in branch
     ]

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metst_lib.events import CLASSES, Event
-from metst_lib.spotting import _apart, candidates, find_events, half_width, smooth, threshold
+from metst_lib.events import CLASSES, Event, Prediction
+from metst_lib.spotting import Rule, _apart, candidates, find_events, grow, half_width, smooth, threshold
 
 
 def bump(n_frames, *centres, height=1.0, width=3.0):
@@ -270,3 +270,95 @@ def test_what_is_not_finite_or_does_not_fit_is_refused():
         find_events(score, emotion[:, :4], 5)
     with pytest.raises(ValueError, match="at least one frame, got 0"):
         find_events(score, emotion, 0)
+
+
+def steps(n_frames, *pieces):
+    """A score that is 0 but for pieces (first, last, height)."""
+    score = np.zeros(n_frames)
+    for first, last, height in pieces:
+        score[first : last + 1] = height
+    return score
+
+
+GROWTH = {
+    # within 13 … 19 the score neither rises nor falls; two low frames are met at 8, 9 and at 21, 22
+    "on both sides": (steps(40, (10, 20, 1), (16, 16, 1.2)), 16, 3, (16, 10, 20)),
+    # the rise from 14 to 15 and the fall from 17 to 18 lie inside 11 … 21
+    "inwards": (steps(40, (15, 17, 0.5), (16, 16, 1)), 16, 5, (16, 14, 18)),
+    # no frame below the mean within 5 k_p
+    "none": (steps(100, (20, 79, 1), (50, 50, 1.1)), 50, 3, (50, 47, 53)),
+    # one low frame, 8, is no end: the next, 7, is high
+    "over a gap of one frame": (steps(60, (4, 7, 1), (9, 14, 1), (12, 12, 1.2)), 12, 3, (12, 4, 15)),
+    "not beyond 5 k_p": (steps(100, (30, 70, 1), (50, 50, 1.1)), 50, 4, (50, 46, 54)),
+    # nothing low before the first frame: the end that k_p gave stays, and the highest frame is found anew
+    "to the first frame": (steps(40, (0, 9, 1), (2, 2, 1.3), (4, 4, 1.2)), 4, 4, (2, 1, 9)),
+    "to the last frame": (steps(40, (30, 39, 1), (35, 35, 1.2)), 35, 4, (35, 30, 39)),
+}
+
+
+@pytest.mark.parametrize("where", GROWTH)
+def test_an_interval_grows_along_the_curve(where):
+    score, peak, k_p, expected = GROWTH[where]
+    assert grow(score, [peak], k_p) == [expected]
+
+
+def test_of_intervals_that_grow_into_each_other_the_left_one_stays():
+    hump = steps(60, (10, 22, 1), (12, 12, 1.1), (20, 20, 1.2), (40, 44, 1))
+    assert (*grow(hump, [12], 3), *grow(hump, [20], 3)) == ((20, 9, 22), (20, 10, 23))
+    assert grow(hump, [12, 20, 42], 3) == [(20, 9, 22), (40, 39, 45)]
+    assert grow(hump, [12, 20, 42], 2) == [(12, 10, 14), (20, 18, 22), (40, 40, 44)]  # 5 k_p is nearer
+
+
+@given(st.lists(st.floats(0, 1), min_size=12, max_size=60), st.integers(1, 8), st.data())
+def test_grown_intervals_lie_apart_and_hold_their_highest_frame(score, k_p, data):
+    score = np.array(score)
+    peaks = data.draw(st.lists(st.integers(1, len(score) - 2), unique=True, max_size=6).map(sorted))
+    found = grow(score, peaks, k_p)
+    assert bool(found) == bool(peaks)
+    for i, (top, onset, offset) in enumerate(found):
+        assert 0 <= onset <= top <= offset < len(score)
+        assert score[top] == score[onset : offset + 1].max()
+        for other, first, last in found[:i]:
+            shared = max(0, min(offset, last) - max(onset, first))
+            assert shared < 0.2 * (offset - onset + last - first - shared)
+            assert abs(top - other) > k_p
+
+
+def test_half_width_by_the_median_takes_the_longer_of_two_middle_spans():
+    events = [Event(0, 4), Event(0, 30), Event(0, 9), Event(0, 12)]
+    assert half_width(events, of="median") == 6  # N = 12
+    assert half_width(events) == 7  # N = 13.75
+    assert Rule(width="median").fitted(events).half_width == 6
+
+
+def test_neutral_counted_as_zero_wins_only_where_all_emotions_are_negative():
+    score = bump(60, 30)
+    learned = np.tile([0.5, -1, -1, -1, 3.0], (60, 1))
+    (as_learned,) = candidates(score, learned, 5)
+    (zeroed,) = candidates(score, learned, 5, neutral="zero")
+    assert (as_learned.vote, zeroed.vote) == ("neutral", "negative")
+    (below,) = candidates(score, learned - 1, 5, neutral="zero")
+    assert (below.vote, below.emotion) == ("neutral", "negative")
+    assert learned[0, 4] == 3  # the logits handed in stay as they were
+
+
+def test_an_interval_may_be_cut_to_the_video_before_or_after_its_vote():
+    # peak 1, k_p 2: cut first, the interval is 0 … 3 and frame 1 votes; cut last, −1 … 3 and frames 0 and 1
+    score = steps(12, (0, 0, 0.1), (1, 1, 0.5), (2, 2, 1))
+    named = ["surprise", "negative"] + ["others"] * 10
+    first, last = (candidates(score, logits(named), 2, cut=cut)[0] for cut in ("first", "last"))
+    assert (first.peak, first.onset, first.offset) == (last.peak, last.onset, last.offset) == (1, 0, 3)
+    assert (first.vote, last.vote) == ("negative", "surprise")
+
+
+@pytest.mark.parametrize("field", ["width", "growth", "neutral", "cut"])
+def test_a_rule_refuses_what_it_does_not_know(field):
+    with pytest.raises(ValueError, match=f"unknown {field} 'x' of a rule; known: "):
+        Rule(**{field: "x"})
+
+
+def test_a_rule_hands_all_that_it_says_to_the_search():
+    score = steps(40, (10, 20, 1), (16, 16, 1.2))
+    rule = Rule(half_width=3, growth="curve", neutral="zero", cut="last")
+    (event,) = rule.find(Prediction(score, np.tile([1.0, 0, 0, 0, 9], (40, 1))))
+    assert (event.onset, event.apex, event.offset, event.emotion) == (10, 16, 20, "negative")

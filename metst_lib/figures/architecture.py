@@ -139,10 +139,11 @@ def _slowfast(
             name = f"{task}.{path}.{block}"
             stages.append(Stage(name, sizes[name], path, at, line, (before,)))
         fast, slow = f"{task}.fast.{block}", f"{task}.slow.{block}"
-        name = f"{task}.lateral.{block}"
-        stages.append(Stage(name, sizes[name], "lateral", at + 0.5, row + 1, (fast,), adds_to=slow))
+        if (name := f"{task}.lateral.{block}") in sizes:
+            stages.append(Stage(name, sizes[name], "lateral", at + 0.5, row + 1, (fast,), adds_to=slow))
     join = f"{task}.join"
-    return [*stages, Stage(join, sizes[join], "shared", column + blocks + 1.5, row + 1, (fast, slow))]
+    end = column + blocks + (1.5 if name in sizes else 1)
+    return [*stages, Stage(join, sizes[join], "shared", end, row + 1, (fast, slow))]
 
 
 def _stage(ax: Axes, stage: Stage, half: tuple[float, float]) -> None:

@@ -9,13 +9,15 @@ Recognition is scored on spotting true positives whose true class is negative, p
 predicted class may be "others" (or none at all): a miss of the true class and nobody's false positive, hence
 FP ≠ FN in Table IV.
 
-Glossary: TP, FP, FN true positives, false positives, false negatives; S subjects; C = 3 scored emotions.
+Glossary: TP, FP, FN true positives, false positives, false negatives; S subjects; C scored emotions,
+3 but for `MEANS`.
 """
 
 from metst_lib.metrics.matching import IOU as IOU
 from metst_lib.metrics.matching import SCORERS as SCORERS
 from metst_lib.metrics.matching import match_events as match_events
 from metst_lib.metrics.scores import COLUMNS as COLUMNS
+from metst_lib.metrics.scores import MEANS as MEANS
 from metst_lib.metrics.scores import MEASURES as MEASURES
 from metst_lib.metrics.scores import SCORED as SCORED
 from metst_lib.metrics.scores import Confusion as Confusion

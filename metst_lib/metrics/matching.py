@@ -67,7 +67,7 @@ _MATCHERS = {"strict": _strict, "released": _released, "megc2024": _megc2024}
 SCORERS: dict[str, str] = {
     "strict": "every video counts; one prediction to one truth, by falling IoU (ties: earlier onset)",
     "released": "as the authors' ME-TST code: by time, each prediction looks only at the truth it overlaps "
-    "most and takes it if IoU is at least 0.5 and it is free",
+    "most and takes it if IoU is at least 0.5 and it is free; classes that do not occur leave the means",
     "megc2024": "as the challenge's script: a prediction takes every free truth with IoU of at least 0.5; "
     "predictions in videos without truths are no false positives, and subjects without predictions no misses",
 }

@@ -15,6 +15,11 @@ from metst_lib.metrics.matching import SCORERS, match_events
 SCORED = EMOTIONS[:3]
 #: Columns of a confusion matrix: the predicted class; "none" where a prediction names no emotion.
 COLUMNS = (*EMOTIONS, "none")
+#: Which classes the means over classes hold, by name.
+MEANS = {
+    "all": "always the three: one with nothing true and nothing predicted counts as 0",
+    "present": "as the authors' code: a class with nothing true and nothing predicted is left out",
+}
 #: What `inference` gives an interval for.
 MEASURES = (
     "spotting.precision",
@@ -68,10 +73,17 @@ class Recognition:
     """Recognition on spotting true positives, from their confusion matrix.
 
     confusion: counts (4 true classes, 5 predicted: `COLUMNS`), rows in the order of `events.EMOTIONS`. The
-    row "others" is kept for figures and enters no score.
+    row "others" is kept for figures and enters no score. means: a name in `MEANS`.
+
+    ValueError for an unknown one.
     """
 
     confusion: Confusion
+    means: str = "all"
+
+    def __post_init__(self) -> None:
+        if self.means not in MEANS:
+            raise ValueError(f"unknown means {self.means!r}; known: {', '.join(MEANS)}")
 
     @cached_property
     def by_class(self) -> dict[str, Counts]:
@@ -103,13 +115,13 @@ class Recognition:
 
     @property
     def precision(self) -> float:
-        """Macro precision: the mean over the three classes."""
-        return sum(counts.precision for counts in self.by_class.values()) / len(SCORED)
+        """Macro precision: the mean over the classes (`means`)."""
+        return self._mean("precision")
 
     @property
     def recall(self) -> float:
-        """Macro recall: the mean over the three classes."""
-        return sum(counts.recall for counts in self.by_class.values()) / len(SCORED)
+        """Macro recall: the mean over the classes."""
+        return self._mean("recall")
 
     @property
     def f1(self) -> float:
@@ -119,21 +131,25 @@ class Recognition:
     @property
     def uf1(self) -> float:
         """Unweighted F1 (Eq. 6): the mean of the classes' F1."""
-        return sum(counts.f1 for counts in self.by_class.values()) / len(SCORED)
+        return self._mean("f1")
 
     @property
     def uar(self) -> float:
-        """Unweighted average recall (Eq. 5)."""
+        """Unweighted average recall (Eq. 5): the same number as `recall`, as Table II's is Table IV's."""
         return self.recall
 
     @property
     def absent(self) -> tuple[str, ...]:
         """Scored classes with nothing true and nothing predicted.
 
-        They stay in every mean with the value 0 (C is always 3, as in the released code), so say it beside
-        the number wherever this is not empty.
+        What becomes of them moves every mean (`MEANS`), so say it beside the number where this is not empty.
         """
         return tuple(name for name, counts in self.by_class.items() if counts == Counts())
+
+    def _mean(self, ratio: str) -> float:
+        left_out = self.absent if self.means == "present" else ()
+        counted = [getattr(counts, ratio) for name, counts in self.by_class.items() if name not in left_out]
+        return sum(counted) / len(counted) if counted else 0.0
 
 
 @dataclass(frozen=True)
@@ -175,7 +191,8 @@ class Scores:
     @cached_property
     def recognition(self) -> Recognition:
         """Recognition of the spotted MEs: .total .tp .fp .fn .precision .recall .f1 .uf1 .uar .absent."""
-        return Recognition(_add(subject.confusion for subject in self.by_subject.values()))
+        means = "present" if self.scorer == "released" else "all"
+        return Recognition(_add(subject.confusion for subject in self.by_subject.values()), means)
 
     @property
     def strs(self) -> float:

@@ -14,10 +14,10 @@ share. Emotion classes stand in the order of `events.CLASSES`, neutral last.
 Glossary: b batch (windows), C1 flow channels (x and y of each region: 10 or 36), T frames of a window,
 C width of the features (the fast path's), 2C width of the slow path, N size of a state.
 
-Where this departs from the released ME-TST code: recognition has blocks of its own, as the paper says
-(`shared_branches=True` for the released way); mamba-ssm's initial step sizes are kept, which the released
-code sets to zero. Path widths, kernels and up-sampling of ME-TST+ are not all in the paper; the docstrings
-say which are ours.
+`METSTPlus` is the authors' released network (July 2025; `released.load_weights` reads its files) and what we
+made of the paper's text before is one argument of it. ME-TST has recognition blocks of its own, as the paper
+says; `shared_branches=True` is the released way, of it and of ME-TST+'s successor BoostingVRME. Initial
+values are the released ones but for Mamba's step sizes (`init="released"` for those too).
 """
 
 from collections.abc import Iterator
@@ -27,8 +27,7 @@ from torch import nn
 
 from metst_lib.models.comparators import ConvPool, Transformer, WindowClassifier
 from metst_lib.models.comparators import hard_targets as hard_targets
-from metst_lib.models.layers import Block, Stem
-from metst_lib.models.layers import TimeConv as TimeConv
+from metst_lib.models.layers import Block, ConvNorm, Stem
 from metst_lib.models.me_tst import METST
 from metst_lib.models.me_tst_plus import METSTPlus
 
@@ -75,5 +74,5 @@ def _stages(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Modul
             continue
         if not isinstance(child, nn.ModuleList):
             yield prefix + name, child
-        if not isinstance(child, Stem | ConvPool):
+        if not isinstance(child, Stem | ConvNorm | ConvPool):
             yield from _stages(child, f"{prefix}{name}.")

@@ -11,12 +11,15 @@ from torch import Tensor, nn
 
 from metst_lib.ssm import Mamba
 
+#: Initial values: mamba-ssm's step sizes kept, or zeroed as in the released code (see `initialise`).
+INITS = ("mamba", "released")
+
 
 class TwoTasks(nn.Module):
     """What ME-TST, ME-TST+ and the Transformer share: a stem, a branch for each task, a head on each.
 
-    Args: in_channels, n_emotions and shared_branches as for `METST`; dim: C, width of the stem; branch: makes
-    one branch, (b, T, C) -> (b, T, width); width: what the heads see.
+    Args: in_channels, n_emotions, shared_branches and init as for `METST`; dim: C, width of the stem; branch:
+    makes one branch, (b, T, C) -> (b, T, width); width: what the heads see.
     """
 
     def __init__(
@@ -27,6 +30,7 @@ class TwoTasks(nn.Module):
         width: int,
         n_emotions: int,
         shared_branches: bool = False,
+        init: str = "mamba",
     ):
         super().__init__()
         self.in_channels = in_channels
@@ -35,7 +39,7 @@ class TwoTasks(nn.Module):
         self.recognition = None if shared_branches else branch()
         self.spot_head = nn.Linear(width, 1)
         self.emotion_head = nn.Linear(width, n_emotions + 1)
-        initialise(self)
+        initialise(self, init)
 
     def features(self, flow: Tensor) -> Tensor:
         """flow (b, C1, T) -> what both branches see, (b, T, C)."""
@@ -88,8 +92,11 @@ def mamba_blocks(dim: int, d_state: int, rates: list[float], **scan) -> nn.Seque
 
 
 def drop_rates(highest: float, layers: int) -> list[float]:
-    """Drop-path rates along a branch, from 0 at the first layer evenly up to the highest at the last."""
-    return [highest * i / max(layers - 1, 1) for i in range(layers)]
+    """Drop-path rates along a row of layers as the released code has them: 0, then from 0 evenly upwards.
+
+    It puts a 0 before the rates that it means to use, 0 … highest, so that the highest is never reached.
+    """
+    return [highest * max(i - 1, 0) / max(layers - 1, 1) for i in range(layers)]
 
 
 class DropPath(nn.Module):
@@ -108,19 +115,31 @@ class DropPath(nn.Module):
         return x * kept / (1 - self.rate)
 
 
-class TimeConv(nn.Conv1d):
-    """A convolution over time for features with channels last: (b, T, C) -> (b, T′, C′)."""
+class ConvNorm(nn.Sequential):
+    """A convolution over time with batch normalisation and ReLU, or bare; channels last.
+
+    kernel_size is odd; padding keeps T at stride 1.
+    """
+
+    def __init__(self, channels: int, width: int, kernel_size: int, stride: int = 1, bare: bool = False):
+        conv = nn.Conv1d(channels, width, kernel_size, stride, padding=kernel_size // 2)
+        super().__init__(conv, *([] if bare else [nn.BatchNorm1d(width), nn.ReLU()]))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(b, T, C) -> (b, T / stride rounded up, width)."""
         return super().forward(x.transpose(1, 2)).transpose(1, 2)
 
 
-def initialise(model: nn.Module) -> None:
-    """Initial values of the released ME-TST code, save one.
+def initialise(model: nn.Module, init: str = "mamba") -> None:
+    """Initial values of the released code; init="mamba" departs from it in one place.
 
     Linear weights from a normal distribution of 0.02 cut off at ± 2, biases zero; out_proj as torch has it,
-    halved. Not followed: it also zeroes the bias of Mamba's step sizes, which `Mamba` sets with care.
+    halved. init="released" zeroes the bias of Mamba's step sizes too: every channel begins with the step
+    softplus(0) = ln 2, at which even the slowest state halves with each frame; mamba-ssm's own values, kept
+    by "mamba", spread the steps over 0.001 … 0.1, at which that state lasts for ten to a thousand frames.
     """
+    if init not in INITS:
+        raise ValueError(f"unknown initial values {init!r}; known: {', '.join(INITS)}")
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear):
             if name.endswith("out_proj"):
@@ -129,7 +148,7 @@ def initialise(model: nn.Module) -> None:
                     module.weight /= 2
             else:
                 nn.init.trunc_normal_(module.weight, std=0.02)
-            if module.bias is not None and not name.endswith("dt_proj"):
+            if module.bias is not None and (init == "released" or not name.endswith("dt_proj")):
                 nn.init.zeros_(module.bias)
 
 

@@ -13,9 +13,10 @@ class METST(TwoTasks):
         depth: Mamba blocks in each branch.
         d_state: N, state size of the scan.
         n_emotions: emotions without neutral.
-        shared_branches: one branch feeds both heads, as in the released network and its weights.
-        drop_path: chance of leaving a block out in training: 0 for the first block, rising to this for
-            the last.
+        shared_branches: one branch feeds both heads, as in the released network and its weights: of 2024,
+            and with dim=128 of 2025.
+        drop_path: chance of leaving a block out in training, see `layers.drop_rates`.
+        init: "mamba" or "released", see `layers.initialise`.
         scan: backend and recompute, as in `ssm.selective_scan`.
     """
 
@@ -28,9 +29,10 @@ class METST(TwoTasks):
         n_emotions: int = len(EMOTIONS),
         shared_branches: bool = False,
         drop_path: float = 0.2,
+        init: str = "mamba",
         **scan,
     ):
         def branch():
             return mamba_blocks(dim, d_state, drop_rates(drop_path, depth), **scan)
 
-        super().__init__(in_channels, dim, branch, dim, n_emotions, shared_branches)
+        super().__init__(in_channels, dim, branch, dim, n_emotions, shared_branches, init)

@@ -128,7 +128,7 @@ def fit(config: Config) -> Trained:
         roi_set=recipe.roi_set,
         window=config.settings.window,
         fps=videos[0].fps,
-        flow_mode=config.settings.flow_mode if config.settings.flow_mode in flow.MODES else "exact",
+        flow_mode="fast" if config.settings.flow_mode == "fast" else "exact",
         half_width=rule.half_width,
         p=rule.p,
         stitch=recipe.stitch,
