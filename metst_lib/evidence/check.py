@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from metst_lib import metrics
-from metst_lib.events import CLASSES, Event, Key, Prediction
+from metst_lib.events import Event, Key
 from metst_lib.evidence import decoders
 from metst_lib.evidence.authors import K, P
 from metst_lib.evidence.pack import Pack
+from metst_lib.evidence.scorefile import bare
 from metst_lib.metrics import Counts, Scores
 from metst_lib.spotting import Rule
 
@@ -86,11 +87,6 @@ def ours(pack: Pack, dataset: str, kind: str, p: float = P, scorer: str = "stric
         scorer,
         kind,
     )
-
-
-def bare(score: np.ndarray) -> Prediction:
-    """A curve as a prediction that names no emotion: all classes alike."""
-    return Prediction(score, np.zeros((len(score), len(CLASSES))))
 
 
 def lgsnet(
@@ -185,7 +181,14 @@ def _submission_rows(pack: Pack) -> Iterator[Row]:
         }
         head = ("SL-Swin", part, "both")
         yield *head, "rows of its MEGC 2022 submission", *_of(len(sent & found), len(rows)), AUTHORS, why
-        yield *head, "peaks beyond it", "0", str(len(found - sent)), AUTHORS, why and "not in the file: edited?"
+        yield (
+            *head,
+            "peaks beyond it",
+            "0",
+            str(len(found - sent)),
+            AUTHORS,
+            why and "not in the file: edited?",
+        )
 
 
 def _lgsnet_rows(pack: Pack) -> Iterator[Row]:

@@ -19,6 +19,7 @@ from metst_lib._files import read_npz
 from metst_lib.events import EMOTIONS, Event, Key, named
 from metst_lib.evidence.authors import MAKERS, K
 from metst_lib.evidence.convert import ORIGIN
+from metst_lib.evidence.intervals import check_intervals
 
 _TEXT = dict.fromkeys(("subject", "video", "code", "emotion", "decoder", "class"), str)
 
@@ -172,31 +173,8 @@ def _checked(path: Path) -> pd.DataFrame:
     table = _table(path)
     for onset, offset in (("onset", "offset"), ("true_onset", "true_offset")):
         if onset in table:
-            check_intervals(path, table, onset, offset, ordered=path.name != _TABLES["lgsnet"])
+            ordered, empty = path.name != _TABLES["lgsnet"], "class" in table
+            check_intervals(path, table, onset, offset, ordered=ordered, empty=empty)
     if "peak" in table:
         check_intervals(path, table, "peak", "peak")
     return table
-
-
-def check_intervals(
-    path: Path, table: pd.DataFrame, onset: str = "onset", offset: str = "offset", ordered: bool = True
-) -> None:
-    """ValueError naming file and row (the header is row 1) of the first interval that is none.
-
-    Of a table with a `class` or a `true_…` column, and of one whose both ends are empty, an empty interval
-    says that there is none.
-    """
-    try:
-        first, last = (pd.to_numeric(table[name]).to_numpy(np.float64) for name in (onset, offset))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: {onset} and {offset} should be numbers: {error}") from None
-    none = np.isnan(first) & np.isnan(last) & ("class" in table)
-    for wrong, what in (
-        (~none & ~(np.isfinite(first) & np.isfinite(last)), "an end that is no number"),
-        (first < 0, f"a negative {onset}"),
-        (ordered & (first > last), f"{onset} after {offset}"),
-    ):
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            where = f"{path}, row {row + 2}"
-            raise ValueError(f"{where}: {what} ({table[onset].iloc[row]} … {table[offset].iloc[row]})")
