@@ -128,9 +128,7 @@ def check_intervals(
     ordered: an onset after its offset is one. empty: a row without both says that there is nothing.
     """
     try:
-        first, last = (
-            pd.to_numeric(table[name]).to_numpy(np.float64, na_value=np.nan) for name in (onset, offset)
-        )
+        first, last = (pd.to_numeric(table[name]).astype(np.float64).to_numpy() for name in (onset, offset))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {onset} and {offset} should be numbers: {error}") from None
     none = np.isnan(first) & np.isnan(last) & empty

@@ -1,7 +1,7 @@
 """Which protocol made this number? One set of curves through every documented one.
 
 The same curves give different counts by how k_p is taken, how intervals are drawn, how a video's ends are
-smoothed, where the threshold lies, which videos count and what a hit is. Spotting alone: no recogniser's veto.
+smoothed, where the threshold lies, which videos count and what a hit is. Spotting alone: no veto.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ HEIGHTS = (0.55, 0.6, 0.65)
 EDGES = ("padded", "whole")
 #: Which videos count: those with a label of the kind, or every one that has a curve.
 VIDEOS = ("with_me", "all")
-#: What a hit is: our scorers; IoU > .5 and a false positive for an empty video (SL-Swin); each truth takes its
-#: best prediction, which may serve several (LGSNet).
+#: What a hit is: our scorers; IoU > .5 and a false positive for an empty video (SL-Swin); each truth takes
+#: its best prediction, which may serve several (LGSNet).
 MATCHING = {
-    **{name: None for name in SCORERS},
+    **dict.fromkeys(SCORERS),
     "above .5": decoders.slswin_counts,
     "double service": decoders.double_service,
 }

@@ -143,7 +143,8 @@ def _read_csv(path: Path) -> ScoreFile:
         if len(off := np.flatnonzero(frames != np.arange(len(frames)))):
             wrong = int(off[0])
             raise ValueError(
-                f"{path}, row {rows.index[wrong] + 2}: frame {frames[wrong]} of video {named(key)}, not {wrong}"
+                f"{path}, row {rows.index[wrong] + 2}: "
+                f"frame {frames[wrong]} of video {named(key)}, not {wrong}"
             )
         score = rows["score"].to_numpy(np.float64)
         logits = rows[list(CLASSES)].to_numpy(np.float64) if recognised else bare(score).logits
@@ -165,7 +166,8 @@ def _check(path: Path, predictions: Mapping[Key, Prediction], fps: Mapping[Key, 
         score, logits = np.asarray(prediction.score), np.asarray(prediction.logits)
         if score.ndim != 1 or logits.shape != (len(score), len(CLASSES)):
             raise ValueError(
-                f"{where}: a score (T,) and logits (T, {len(CLASSES)}) wanted, not {score.shape}, {logits.shape}"
+                f"{where}: a score (T,) and logits (T, {len(CLASSES)}) wanted, "
+                f"not {score.shape}, {logits.shape}"
             )
         for what, values in (("score", score), ("logits", logits)):
             if not np.isfinite(values).all():
