@@ -34,7 +34,8 @@ def read(path: str | Path, dataset: str = "") -> Intervals:
     """Read a table of intervals; dataset: which, where it holds several.
 
     Raises FileNotFoundError; ValueError naming file and row (the header is row 1) for an onset after its
-    offset, a negative frame, NaN, an unknown kind or emotion, an interval beyond n_frames.
+    offset, a negative frame, NaN, an unknown kind or emotion, an interval that begins beyond n_frames (two
+    of SAMM-LV's own labels end beyond it).
     """
     path = Path(path)
     table = read_table(path)
@@ -72,8 +73,8 @@ def _take(path: Path, found: Intervals, index: int, row: dict) -> None:
         event = Event(**whole, **{name: row[name] for name in ("emotion", "kind") if name in row})
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    if event.offset >= found.n_frames.get(key, np.inf):
-        raise ValueError(f"{where}: an offset of {event.offset} in a video of {found.n_frames[key]:g} frames")
+    if event.onset >= found.n_frames.get(key, np.inf):
+        raise ValueError(f"{where}: an onset of {event.onset} in a video of {found.n_frames[key]:g} frames")
     events.append(event)
 
 
