@@ -49,9 +49,7 @@ def convert(clones: Path, out: Path, accept_changed: bool) -> None:
     for what in made.changed:
         click.echo(f"Warning: {what}", err=True)
     for what in made.unchecked:
-        click.echo(
-            f"Warning: {what}: no hash is known and the clone tells no commit; taken as it is", err=True
-        )
+        click.echo(f"Warning: {what}: no hash is known, the clone tells no commit; taken as it is", err=True)
     for name, why in made.missing.items():
         click.echo(f"Missing: {name}: {why}")
     click.echo(
@@ -63,7 +61,10 @@ def convert(clones: Path, out: Path, accept_changed: bool) -> None:
 @evidence.command()
 @click.argument("pack", default="data/evidence", type=click.Path(path_type=Path))
 def check(pack: Path) -> None:
-    """Compute what was published again from the PACK; exit status 1 if a number that should be equal is not."""
+    """Compute what was published again from the PACK.
+
+    Exit status 1 if a number that should be equal is not.
+    """
     from metst_lib.evidence import check as checker
     from metst_lib.evidence import pack as packs
 
@@ -101,8 +102,8 @@ def check(pack: Path) -> None:
 def score(file: Path, truth: Path, sweep: bool, protocols: bool, **options: Any) -> None:
     """Score FILE, curves (npz, csv) or a table of intervals (csv), against TRUTH, a table of intervals.
 
-    A table of intervals has the columns subject, video, onset, offset, and where known dataset, kind, emotion,
-    fps, n_frames; frames from 0, both ends in it; a video without events has a row without onset and offset.
+    A table of intervals has the columns subject, video, onset, offset, and where known dataset, kind,
+    emotion, fps, n_frames; frames from 0, both ends in it; a video without events has a row without these.
     A score file has a row a frame: dataset, subject, video, fps, frame, score, and five logits if it names
     emotions.
     """
@@ -129,4 +130,4 @@ def score(file: Path, truth: Path, sweep: bool, protocols: bool, **options: Any)
 
 
 def _numbers(table: pd.DataFrame) -> None:
-    click.echo(tabulate(table, headers="keys", showindex=False, floatfmt=".4f"))
+    click.echo(tabulate(table.astype(object), headers="keys", showindex=False, floatfmt=".4f"))
