@@ -12,6 +12,7 @@ Glossary: k frames by which a curve of SL-Swin is shorter than its video, and ha
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -67,15 +68,15 @@ def videos(paths: Paths, made: Made) -> pd.DataFrame:
     codes = video_codes(paths[4][0])
     rows = [("sammlv", v.split("_")[0], v, "", samm[v], 200) for v in sorted(samm, key=natural_key)]
     for name in sorted(casme, key=natural_key):
-        subject, code = name.split("_")[0], name.split("_")[1][:4]
+        subject, code = name.split("_")
         rows.append(("casme2sq", f"s{subject}", codes[code], code, casme[name], 30))
     return pd.DataFrame(rows, columns=["dataset", "subject", "video", "code", "n_frames", "fps"])
 
 
 def _lengths(paths: Sequence[Path], name: str, frames: str) -> dict[str, int]:
-    """Name of a video's folder → its frames."""
+    """Name of a video, 006_1 or 15_0101, → its frames; the words behind a code of CAS(ME)² are left off."""
     table = _csv(paths[0], name, frames)
-    names = table[name].str.split("/").str[-1].str.removeprefix("samm_")
+    names = table[name].str.split("/").str[-1].str.removeprefix("samm_").str.rstrip(string.ascii_letters)
     return dict(zip(names, table[frames].astype(int), strict=True))
 
 
@@ -250,7 +251,7 @@ def counts(paths: Paths, made: Made) -> pd.DataFrame:
     methods = read_json(paths[0][0])["methods"]
     rows = [
         (method, subject, *found["raw"], *found["full"])
-        for method in ("G", "L", "EqualMean")
+        for method in ("G", "EqualMean", "L")
         for subject, found in methods[method]["selected"].items()
     ]
     names = ["tp", "fp", "fn"]
