@@ -186,7 +186,9 @@ def lgsnet(paths: Paths, made: Made) -> pd.DataFrame:
     for path in paths[0]:
         names = ["code", "onset", "offset", "confidence"]
         if path.stat().st_size:
-            table = pd.read_csv(path, sep="\t", names=names, dtype=str)
+            table = pd.read_csv(path, sep="\t", names=names, dtype=str, index_col=False)
+            if table.isna().any(axis=None):
+                raise ValueError(f"{path}: a line without video, start, end and confidence")
             parts.append(table.assign(epoch=int(path.stem.split("_")[1])))
     return _named(pd.concat(parts), made)[["epoch", "subject", "video", "onset", "offset", "confidence"]]
 
@@ -206,7 +208,7 @@ def dma(paths: Paths, made: Made) -> pd.DataFrame:
     for (path,), (name, feature) in zip(
         paths, (("casme2sq", "LBP"), ("sammlv", "LBP"), ("casme2sq", "MDMO")), strict=True
     ):
-        table = pd.read_excel(path, engine="openpyxl")
+        table = pd.read_excel(path, engine="calamine")
         if list(table.columns[1:]) != ["T_1", "T_2", "P_1", "P_2", "K", "class"]:
             raise ValueError(f"{path}: columns video, T_1, T_2, P_1, P_2, K, class wanted")
         table.columns = ["code", "true_onset", "true_offset", "onset", "offset", "iou", "class"]
@@ -264,7 +266,10 @@ def _named(table: pd.DataFrame, made: Made) -> pd.DataFrame:
     known = known[known["dataset"] == "casme2sq"]
     names = dict(zip(known["code"].astype(str).str.zfill(4), known["video"], strict=True))
     subjects = "s" + table["code"].str.split("_").str[0]
-    return table.assign(subject=subjects, video=table["code"].str.split("_").str[1].str[:4].map(names))
+    found = table.assign(subject=subjects, video=table["code"].str.split("_").str[1].str[:4].map(names))
+    if (unknown := found["video"].isna()).any():
+        raise ValueError(f"no video of CAS(ME)² has the code of {table['code'][unknown].iloc[0]!r}")
+    return found
 
 
 def _csv(path: Path, *wanted: str) -> pd.DataFrame:

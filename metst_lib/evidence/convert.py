@@ -8,8 +8,10 @@ What a clone lacks is left out and named; nothing is guessed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,7 +60,7 @@ def convert(clones: str | Path, out: str | Path, accept_changed: bool = False) -
         elif absent := [need for need in needs if need not in made]:
             missing[name] = f"needs {' and '.join(absent)}"
         else:
-            made[name] = make([paths[source] for source in sources.of(name)], made)
+            made[name] = _made(name, make, [paths[source] for source in sources.of(name)], made)
     for name, content in made.items():
         _write(out / name, content)
     origin = sources.table()
@@ -69,6 +71,15 @@ def convert(clones: str | Path, out: str | Path, accept_changed: bool = False) -
     if made:
         write_text(out / ORIGIN, origin.to_csv(index=False, lineterminator="\n"))
     return Conversion(out, tuple(made), missing, tuple(found.changed), tuple(found.unchecked))
+
+
+def _made(name: str, make: Callable, paths: list[list[Path]], made: dict) -> Any:
+    """What `authors` makes of the sources; a layout that is not the known one is a ValueError."""
+    try:
+        return make(paths, made)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        files = ", ".join(str(path) for of in paths for path in of[:1])
+        raise ValueError(f"{name}: {files}: the layout is not the known one ({error!r})") from error
 
 
 def _write(path: Path, content: pd.DataFrame | dict[str, np.ndarray]) -> None:

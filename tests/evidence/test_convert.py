@@ -94,6 +94,30 @@ def test_a_curve_that_does_not_fit_its_videos_is_named(small_clones, tmp_path, b
         convert(tmp_path / "clones", tmp_path / "pack", accept_changed=True)
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        ("GLSD/{metstplus_sammlv_counts.csv}", "{}", r"metstplus_sammlv_counts\.csv: .*layout .*'methods'"),
+        ("williamlee91/LGSNet/{lgsnet_casme2sq_truth.csv}", "a,b\n1,2\n", "no column video, frame_num; found: a, b"),
+        ("GLSD/{metstplus_audit.csv}", "## 3. SAMMLV\n## 3. CASME_3\n", "no line 'raw spotting'"),
+    ],
+)
+def test_a_layout_that_is_not_the_known_one_is_named(small_clones, tmp_path, path, text, message):
+    shutil.copytree(small_clones, tmp_path / "clones")
+    clone, file = path.rstrip("}").split("/{")
+    (tmp_path / "clones" / clone / sources.of(file)[0].path).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        convert(tmp_path / "clones", tmp_path / "pack", accept_changed=True)
+
+
+def test_a_line_of_intervals_without_its_fields_is_named(small_clones, tmp_path):
+    shutil.copytree(small_clones, tmp_path / "clones")
+    (path, *_) = sorted((tmp_path / "clones" / "williamlee91" / "LGSNet").rglob("test_00.txt"))
+    path.write_text("15_0101some\t1.0\n")
+    with pytest.raises(ValueError, match=r"test_00\.txt: a line without video, start, end and confidence"):
+        convert(tmp_path / "clones", tmp_path / "pack", accept_changed=True)
+
+
 class Harmful:
     def __reduce__(self):
         return print, ("it ran",)
