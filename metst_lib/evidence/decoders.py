@@ -57,15 +57,20 @@ def double_service(predicted: Sequence[Event], truth: Sequence[Event]) -> Counts
 def lgsnet(table: pd.DataFrame, epoch: int, cut: float) -> dict[tuple[str, str], list[Event]]:
     """LGSNet's intervals of an epoch, by video: confidence above `cut`, its last digit left off, at most 14.
 
-    Ends are cut to whole frames; the kind is that of the length. Owners' numbers. An interval that ends
-    before it begins hits nothing, but counts: ValueError, since none passed where this was published.
+    Ends are cut to whole frames; the kind is that of the length. Owners' numbers. ValueError where one ends
+    before it begins: epoch 0 alone holds such, and its authors choose among the epochs from 5 on.
     """
     rows = table[table["epoch"] == epoch]
     kept = rows[np.floor(rows["confidence"] * 1000 + 1e-6) / 1000 > cut]
     found: dict[tuple[str, str], list[Event]] = {}
     for row in kept.groupby(["subject", "video"], sort=False).head(MOST).itertuples():
-        event = Event(int(row.onset), int(row.offset), kind=kind_of(int(row.onset), int(row.offset)))
-        found.setdefault((row.subject, row.video), []).append(event)
+        onset, offset = int(row.onset), int(row.offset)
+        if onset > offset:
+            where = f"epoch {epoch}, video {row.subject} {row.video}"
+            raise ValueError(f"{where}: an interval {onset} … {offset} ends before it begins")
+        found.setdefault((row.subject, row.video), []).append(
+            Event(onset, offset, kind=kind_of(onset, offset))
+        )
     return found
 
 

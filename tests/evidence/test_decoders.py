@@ -55,6 +55,11 @@ def test_lgsnet_cuts_confidence_to_three_decimals_and_keeps_fourteen():
     names = ["epoch", "subject", "video", "onset", "offset", "confidence"]
     found = decoders.lgsnet(pd.DataFrame(rows, columns=names), epoch=0, cut=0.485)
     assert len(found["s15", "happy1"]) == 14 and found["s15", "happy1"][0] == Event(10, 25)
+    rows += [(2, "s16", "anger1", 9.5, 8.0, 0.99)]
+    with pytest.raises(
+        ValueError, match="epoch 2, video s16 anger1: an interval 9 … 8 ends before it begins"
+    ):
+        decoders.lgsnet(pd.DataFrame(rows, columns=names), epoch=2, cut=0.485)
     assert found["s16", "anger1"] == [Event(5, 30, kind="macro")]  # .4859 is cut to .485, which is not above
 
 
