@@ -13,6 +13,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from metst_lib.app.data import data
+from metst_lib.app.evidence import evidence, score
 from metst_lib.app.options import (
     Plain,
     dataset_argument,
@@ -32,6 +33,8 @@ def main() -> None:
 
 
 main.add_command(data)
+main.add_command(evidence)
+main.add_command(score)
 
 
 @main.command()
