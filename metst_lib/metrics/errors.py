@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metst_lib.events import Event, Key
+from metst_lib.events import Event, Key, overlap
 from metst_lib.metrics.chance import hits, moved, shared, shifts
 from metst_lib.metrics.ranking import Ranked
 from metst_lib.metrics.scores import check_events, kinds_of, of_kind
 
-#: Sorts of a missed truth: a prediction meets it, but not enough or it belongs to another truth; none does,
-#: but a local peak lies in it; none does.
-MISSES = ("interval off", "under the threshold", "no peak")
+#: Sorts of a missed truth: a prediction meets it, but not enough or it belongs to another truth; a candidate
+#: meets it that the recogniser's vote dropped; a local peak lies in it; none does.
+MISSES = ("interval off", "dropped by the vote", "under the threshold", "no peak")
 #: Sorts of a false alarm after those of the labels: it meets a truth; neither; neither, in a video that
 #: nobody labelled for all of the labels.
 ELSEWHERE = ("near a truth", "elsewhere", "elsewhere, not labelled")
@@ -46,6 +46,7 @@ def errors(
     n_frames: Mapping[Key, int],
     ranked: Ranked,
     labels: Labels | None = None,
+    dropped: Mapping[Key, Sequence[Event]] | None = None,
     draws: int = 100,
     seed: int = 0,
     kind: str = "micro",
@@ -54,7 +55,8 @@ def errors(
 
     predicted, truth, n_frames, draws, seed, kind: as for `chance`. ranked: every local peak of a video
     (`spotting.ranked`). labels: by name ("on a macro") and video what else is labelled; at least half of a
-    false alarm lies inside one such event. A video that a name leaves out is not labelled for it. By chance:
+    false alarm lies inside one such event. A video that a name leaves out is not labelled for it. dropped:
+    candidates over the threshold that are no predictions; without, that sort is left out. By chance:
     truths and labels of a video moved together, by the shifts of `chance`. pandas.DataFrame(errors(…)) is
     the table. Raises as `chance`.
     """
@@ -67,21 +69,24 @@ def errors(
         for one in kinds_of(kind):
             found, true = of_kind(one, predicted[key]), of_kind(one, truth[key])
             peaks = of_kind(one, [event for event, _ in ranked.get(key, ())])
+            vetoed = of_kind(one, (dropped or {}).get(key, ()))
             moving = partial(moved, shift=shift, n_frames=n_frames[key], key=key)
             for count, place in ((seen, _still), (drawn, moving)):
                 met = hits(found, true, place(true))
-                count.update(_misses(~met.any(axis=2), found, true, peaks, place(true)))
+                count.update(_misses(~met.any(axis=2), (found, vetoed, peaks), true, place(true)))
                 there = [(name, 0.5, shared(found, events, place(events))) for name, events in said]
                 there.append((ELSEWHERE[0], 0.0, shared(found, true, place(true))))
                 count.update(_false_alarms(~met.any(axis=1), found, there, beyond))
-    return _shares("miss", MISSES, seen, drawn) + _shares("false alarm", (*labels, *ELSEWHERE), seen, drawn)
+    misses = [sort for sort in MISSES if dropped is not None or sort != MISSES[1]]
+    return _shares("miss", misses, seen, drawn) + _shares("false alarm", (*labels, *ELSEWHERE), seen, drawn)
 
 
 def lies_on(event: Event, labels: Mapping[str, Sequence[Event]]) -> str:
     """The first of these names one event of which holds at least half of the interval, else "elsewhere"."""
-    there = [(name, 0.5, shared([event], events, _still(events))) for name, events in labels.items()]
-    (name,) = _false_alarms(np.ones((1, 1), bool), [event], there, ELSEWHERE[1])
-    return name
+    under = (
+        name for name, there in labels.items() if any(2 * overlap(event, e) >= event.length for e in there)
+    )
+    return next(under, ELSEWHERE[1])
 
 
 def _still(events: Sequence[Event]) -> np.ndarray:
@@ -89,17 +94,14 @@ def _still(events: Sequence[Event]) -> np.ndarray:
 
 
 def _misses(
-    missed: np.ndarray,
-    found: Sequence[Event],
-    true: Sequence[Event],
-    peaks: Sequence[Event],
-    onsets: np.ndarray,
+    missed: np.ndarray, there: tuple[Sequence[Event], ...], true: Sequence[Event], onsets: np.ndarray
 ) -> Counter[str]:
-    """Sorts of the truths missed, bool (n, t), that begin at these onsets (n, t)."""
-    met = shared(found, true, onsets).any(axis=2)
+    """Sorts of the truths missed, bool (n, t), begun at these onsets; there: predictions, dropped, peaks."""
+    found, dropped, peaks = there
     tops = [_top(peak) for peak in peaks]
-    peaked = shared([Event(top, top) for top in tops], true, onsets).any(axis=2)
-    return _count(np.select([met, peaked], [0, 1], 2)[missed], MISSES)
+    under = [found, dropped, [Event(top, top) for top in tops]]
+    meets = [shared(events, true, onsets).any(axis=2) for events in under]
+    return _count(np.select(meets, range(3), 3)[missed], MISSES)
 
 
 def _false_alarms(
