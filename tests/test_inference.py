@@ -194,6 +194,9 @@ def test_scores_that_do_not_belong_together_are_refused():
         interval_of(evaluate({A: []}, {A: [Event(0, 9)]}))
     with pytest.raises(ValueError, match="different scorers: released, strict"):
         interval_of([scores, evaluate(predicted, truth, "released")])
+    for odd in (evaluate(predicted, truth, "released"), [scores, scores]):
+        with pytest.raises(ValueError, match="different scorers, or have different numbers of seeds"):
+            paired(scores, odd)
     with pytest.raises(ValueError, match="different numbers of seeds"):
         interval_of([[scores], [scores, scores]])
     with pytest.raises(ValueError, match=r"unknown measure 'f1'; known: spotting\.precision"):

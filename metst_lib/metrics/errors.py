@@ -83,10 +83,10 @@ def errors(
 
 def lies_on(event: Event, labels: Mapping[str, Sequence[Event]]) -> str:
     """The first of these names one event of which holds at least half of the interval, else "elsewhere"."""
-    under = (
-        name for name, there in labels.items() if any(2 * overlap(event, e) >= event.length for e in there)
-    )
-    return next(under, ELSEWHERE[1])
+    for name, there in labels.items():
+        if any(2 * overlap(event, other) >= event.length for other in there):
+            return name
+    return ELSEWHERE[1]
 
 
 def _still(events: Sequence[Event]) -> np.ndarray:
