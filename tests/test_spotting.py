@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metst_lib.events import CLASSES, Event, Prediction
-from metst_lib.spotting import Rule, _apart, candidates, find_events, grow, half_width, smooth, threshold
+from metst_lib.spotting import (
+    Rule,
+    _apart,
+    candidates,
+    find_events,
+    grow,
+    half_width,
+    ranked,
+    smooth,
+    threshold,
+)
 
 
 def bump(n_frames, *centres, height=1.0, width=3.0):
@@ -362,3 +372,24 @@ def test_a_rule_hands_all_that_it_says_to_the_search():
     rule = Rule(half_width=3, growth="curve", neutral="zero", cut="last")
     (event,) = rule.find(Prediction(score, np.tile([1.0, 0, 0, 0, 9], (40, 1))))
     assert (event.onset, event.apex, event.offset, event.emotion) == (10, 16, 20, "negative")
+
+
+def test_every_local_peak_is_ranked_and_those_over_the_threshold_are_the_candidates():
+    rng = np.random.default_rng(0)
+    score, emotion = rng.random(400), rng.random((400, 5))
+    every, relative = ranked(score, emotion, 6), ranked(score, emotion, 6, relative=True)
+    smoothed = smooth(score, 6)
+    over = [(event.onset, event.offset) for event, height in every if height >= threshold(smoothed, 0.55)]
+    proposed = candidates(score, emotion, 6, p=0.55)
+    assert 0 < len(over) < len(every) and over == [(c.onset, c.offset) for c in proposed]
+    assert all(height == smoothed[event.apex] for event, height in every)
+    assert [event for event, _ in relative] == [event for event, _ in every]
+    # relative: the threshold is p itself
+    assert [h >= 0.55 for _, h in relative] == [h >= threshold(smoothed, 0.55) for _, h in every]
+    assert max(height for _, height in relative) == 1
+
+
+def test_ranked_peaks_are_of_the_kind_asked_for_and_a_flat_score_has_none():
+    score, emotion = np.sin(np.arange(100) / 5), np.zeros((100, 5))
+    assert {event.kind for event, _ in ranked(score, emotion, 4, kind="macro")} == {"macro"}
+    assert ranked(np.ones(50), np.zeros((50, 5)), 4, relative=True) == []

@@ -1,4 +1,4 @@
-"""What finished runs can be asked after training: other settings, fates of candidates, false positives.
+"""What finished runs can be asked after training: other settings, fates of candidates, sorts of errors.
 
 Paper, Sec. III-C and Fig. 4 (what result-level synergy drops), Sec. IV-F (ablation). Nothing here trains: a
 run's stored scores and logits are turned into events again, and these are looked at one by one.
@@ -16,21 +16,12 @@ import pandas as pd
 
 from metst_lib import metrics, spotting
 from metst_lib.datasets import Dataset
-from metst_lib.events import Event, Key, Video
+from metst_lib.events import KINDS, Event, Key, Video
 from metst_lib.experiment import flows, runs, store
 from metst_lib.experiment.config import Config
 from metst_lib.experiment.runs import Run
 from metst_lib.synthetic import read_truth
 
-#: What can lie under a false positive, the first that applies; see `cause`.
-CAUSES = (
-    "micro-expression",
-    "macro-expression",
-    "blink",
-    "head motion",
-    "blinks not labelled",
-    "nothing known",
-)
 #: Head motion counts where the head moves further than in all but this share of a video's intervals.
 FASTEST = 0.1
 
@@ -127,42 +118,54 @@ def _emotion(event: Event | None) -> str:
     return (event.emotion or "") if event else ""
 
 
-# --- false positives ------------------------------------------------------------------------------------
+# --- errors, sorted -------------------------------------------------------------------------------------
 
 
-def cause(
-    interval: Event, video: Video, moving: np.ndarray | None = None, blinks_labelled: bool = True
-) -> str:
-    """What lies under an interval, the first of `CAUSES` that shares a frame with it.
+def errors(
+    run: Run, data: Dataset, heads: Mapping[Key, np.ndarray] | None = None, draws: int = 100
+) -> pd.DataFrame:
+    """Misses and false alarms of a run by sort, with their share and that by chance: `metrics.errors`.
 
-    A micro-expression here is one that the interval touches without matching it. moving (T,): frames from
-    which on the head moves much (`head_moves`); without it head motion is not known. Where nobody labelled
-    this subject's blinks, an interval without another cause may lie on one: that is not "nothing known".
+    data: the run's data set; heads: as `true_heads`, the false alarms on a head movement are told with it.
     """
-    there = {
-        event.kind
-        for event in video.events
-        if event.onset <= interval.offset and event.offset >= interval.onset
+    kind, ranked, dropped, longest = run.config.settings.kind, {}, {}, 1
+    for fold in run.folds.values():
+        width = fold.rule.half_width
+        longest = max(longest, 2 * width + 1)
+        for key, seen in fold.predictions.items():
+            ranked[key] = spotting.ranked(seen.score, seen.logits, width, kind=kind)
+            vetoed = [c for c in fold.candidates(key) if c.dropped and fold.rule.result_synergy]
+            dropped[key] = [candidate.event(result_synergy=False) for candidate in vetoed]
+    n_frames = {video.key: video.n_frames for video in data.videos}
+    there = labels(data, kind)
+    if heads:
+        there["on a head movement"] = {key: head_moves(head, longest) for key, head in heads.items()}
+    found = metrics.errors(run.predicted, run.truth, n_frames, ranked, there, dropped, draws, kind=kind)
+    return pd.DataFrame(found)
+
+
+def labels(data: Dataset, kind: str = "micro") -> dict[str, dict[Key, list[Event]]]:
+    """What a false alarm of this kind may lie on, by name and video. A video without labelled blinks is left
+    out under theirs: what lies on none there is not known to lie elsewhere."""
+    other = "macro" if kind == "micro" else "micro"
+    blinks = [video for video in data.videos if data.has_blinks(video.subject)]
+    return {
+        f"on a {other}": data.events(other),
+        "on a blink or gaze shift": {
+            video.key: video.events_of(*(set(KINDS) - {"micro", "macro"})) for video in blinks
+        },
     }
-    for name, kind in zip(CAUSES, ("micro", "macro", "blink"), strict=False):
-        if kind in there:
-            return name
-    if moving is not None and moving[interval.onset]:
-        return "head motion"
-    return "nothing known" if blinks_labelled else "blinks not labelled"
 
 
-def head_moves(head: np.ndarray, length: int, share: float = FASTEST) -> np.ndarray:
-    """Which intervals of that many frames see the head move most: (T,) by their first frame.
+def head_moves(head: np.ndarray, length: int, share: float = FASTEST) -> list[Event]:
+    """The intervals of that many frames that see the head move most.
 
     head (T, 2): where the head is, in pixels. An interval's motion is the diagonal of the box that holds the
-    head's path; the `share` of all intervals with the largest ones count. The last length − 1 frames, from
-    which no whole interval starts, take the value of the last that has one.
+    head's path; the `share` of all intervals with the largest ones count.
     """
     paths = np.lib.stride_tricks.sliding_window_view(np.asarray(head, dtype=float), length, axis=0)
     motion = np.hypot(*np.ptp(paths, axis=2).T)
-    moves = motion > np.quantile(motion, 1 - share)
-    return np.pad(moves, (0, len(head) - len(moves)), mode="edge")
+    return [Event(i, i + length - 1) for i in np.flatnonzero(motion > np.quantile(motion, 1 - share))]
 
 
 def true_heads(config: Config, videos: Sequence[Video]) -> dict[Key, np.ndarray]:
@@ -173,38 +176,3 @@ def true_heads(config: Config, videos: Sequence[Video]) -> dict[Key, np.ndarray]
     reader = config.reader
     folder = config.places.data / reader.name / reader.truth
     return {video.key: read_truth(folder, video.key)["head"] for video in videos if reader.truth}
-
-
-def false_positives(run: Run, data: Dataset, heads: Mapping[Key, np.ndarray] | None = None) -> pd.DataFrame:
-    """One row for each false positive: subject, video, onset, offset, emotion, cause.
-
-    data: the run's data set, which knows whose blinks were labelled; heads: as `true_heads`.
-    """
-    hit = {(match.video, match.prediction) for match in metrics.evaluate(run.predicted, run.truth).matches}
-    rows = []
-    for video in data.videos:
-        for i, event in enumerate(run.predicted.get(video.key, [])):
-            if (video.key, i) not in hit:
-                moving = _moving(video, event.length, heads)
-                why = cause(event, video, moving, data.has_blinks(video.subject))
-                rows.append((*video.key, event.onset, event.offset, event.emotion, why))
-    columns = ["subject", "video", "onset", "offset", "emotion", "cause"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def by_chance(found: pd.DataFrame, data: Dataset, heads: Mapping[Key, np.ndarray] | None = None) -> pd.Series:
-    """How many of these intervals would have each cause if each lay anywhere in its video by chance."""
-    expected = pd.Series(0.0, index=list(CAUSES))
-    for (subject, name, length), count in (
-        found.groupby(["subject", "video", found.offset - found.onset + 1]).size().items()
-    ):
-        video, labelled = data.video(subject, name), data.has_blinks(subject)
-        moving = _moving(video, length, heads)
-        intervals = (Event(i, i + length - 1) for i in range(video.n_frames - length + 1))
-        places = [cause(interval, video, moving, labelled) for interval in intervals]
-        expected += count * pd.Series(places).value_counts(normalize=True).reindex(CAUSES, fill_value=0)
-    return expected
-
-
-def _moving(video: Video, length: int, heads: Mapping[Key, np.ndarray] | None) -> np.ndarray | None:
-    return head_moves(heads[video.key], length) if heads else None

@@ -108,7 +108,7 @@ def test_finished_seeds_have_every_fold_of_every_variant(tmp_path, monkeypatch):
     assert analysis.finished_seeds(config, ["me-tst", "transformer"]) == []
 
 
-# --- causes ---------------------------------------------------------------------------------------------
+# --- errors, sorted -------------------------------------------------------------------------------------
 
 VIDEO = Video(
     *KEY,
@@ -117,12 +117,9 @@ VIDEO = Video(
     events=(
         Event(10, 19, emotion="negative"),
         Event(40, 59, kind="macro"),
-        Event(55, 62, kind="blink"),
         Event(80, 84, kind="blink"),
     ),
 )
-
-
 DATA = Dataset(datasets.reader_of("casme3"), (VIDEO,), pd.DataFrame(), 30.0, blink_subjects=frozenset({"s1"}))
 UNLABELLED = replace(
     DATA, videos=(replace(VIDEO, events=VIDEO.events[:2]),), blink_subjects=frozenset({"someone else"})
@@ -130,77 +127,56 @@ UNLABELLED = replace(
 """The same video where nobody labelled this subject's blinks."""
 
 
-@pytest.mark.parametrize(
-    ("interval", "expected"),
-    [
-        (Event(19, 25), "micro-expression"),
-        (Event(20, 26), "nothing known"),
-        (Event(33, 40), "macro-expression"),
-        (Event(56, 64), "macro-expression"),  # the blink lies there too: the first cause counts
-        (Event(60, 66), "blink"),
-        (Event(84, 90), "blink"),
-        (Event(70, 75), "head motion"),
-    ],
-)
-def test_the_first_cause_that_shares_a_frame_counts(interval, expected):
-    moving = np.zeros(100, bool)
-    moving[70] = True
-    assert analysis.cause(interval, VIDEO, moving) == expected
+@pytest.fixture
+def three_found():
+    """A run with one hit and two false alarms: on the macro-expression, half on a blink."""
+    config = experiment.configure("synthetic", "me-tst-plus")
+    predicted, truth = {KEY: [Event(10, 19), Event(41, 51), Event(80, 89)]}, {KEY: VIDEO.events_of("micro")}
+    scores = metrics.evaluate(predicted, truth)
+    predictions = {KEY: Prediction(np.zeros(100), np.zeros((100, 5)))}
+    fold = Fold(Rule(half_width=5), predictions, predicted, truth, scores, {}, pd.DataFrame())
+    return experiment.Run(config, {"s1": fold}, [], [])
 
 
-def test_head_motion_is_not_guessed_where_it_is_not_known():
-    assert analysis.cause(Event(70, 75), VIDEO) == "nothing known"
+def counted(table):
+    return {row.sort: row.count for row in table.itertuples(index=False) if row.count}
+
+
+def test_false_alarms_lie_on_what_the_data_set_labels(three_found):
+    assert counted(analysis.errors(three_found, DATA)) == {"on a macro": 1, "on a blink or gaze shift": 1}
+    told = analysis.errors(three_found, DATA, {KEY: np.zeros((100, 2))})
+    assert "on a head movement" in told.sort.tolist()
+
+
+def test_a_false_alarm_is_not_said_to_lie_elsewhere_where_blinks_were_not_labelled(three_found):
+    table = analysis.errors(three_found, UNLABELLED)
+    assert counted(table) == {"on a macro": 1, "elsewhere, not labelled": 1}
+    assert table.set_index("sort").by_chance["elsewhere"] == 0
+
+
+def test_misses_are_sorted_by_the_runs_own_curve(run):
+    """Of two true MEs the first is found; the second has a peak that the recogniser's vote dropped, or, where
+    it is lower, a peak under the threshold."""
+    data = replace(DATA, videos=(Video(*KEY, fps=30, n_frames=200, events=tuple(run.truth[KEY])),))
+    assert counted(analysis.errors(run, data)) == {"dropped by the vote": 1}
+    run.folds["s1"].predictions[KEY].score[90:110] *= 0.3
+    assert counted(analysis.errors(run, data)) == {"under the threshold": 1}
+
+
+def test_labels_of_a_kind_are_those_of_the_other():
+    assert analysis.labels(DATA, "macro")["on a micro"] == {KEY: [VIDEO.events[0]]}
+    assert analysis.labels(DATA) == {
+        "on a macro": {KEY: [VIDEO.events[1]]},
+        "on a blink or gaze shift": {KEY: [VIDEO.events[2]]},
+    }
 
 
 def test_the_head_moves_where_its_path_is_longest():
     head = np.zeros((100, 2))
     head[50:, 0], head[50:, 1] = 3.0, 4.0  # one jump of 5 px between frames 49 and 50
     moves = analysis.head_moves(head, length=11, share=0.2)
-    assert np.flatnonzero(moves).tolist() == list(range(40, 50))  # the eleven frames hold both 49 and 50
-    assert len(moves) == 100
-
-
-def test_nothing_known_is_said_only_where_blinks_were_labelled():
-    (video,) = UNLABELLED.videos
-    moving = np.arange(100) == 70
-    said = [analysis.cause(Event(on, on + 5), video, moving, False) for on in (8, 45, 70, 82, 90)]
-    assert said == [*analysis.CAUSES[:2], "head motion", "blinks not labelled", "blinks not labelled"]
-
-
-@pytest.fixture
-def three_found():
-    """A run with one hit and two false positives, one of them on a blink."""
-    config = experiment.configure("synthetic", "me-tst-plus")
-    found = [Event(10, 19), Event(41, 51), Event(84, 94)]
-    predicted, truth = {KEY: found}, {KEY: VIDEO.events_of("micro")}
-    scores = metrics.evaluate(predicted, truth)
-    fold = Fold(Rule(half_width=5), {}, predicted, truth, scores, {}, pd.DataFrame())
-    return experiment.Run(config, {"s1": fold}, [], [])
-
-
-def test_false_positives_are_the_predictions_that_met_nothing(three_found):
-    table = analysis.false_positives(three_found, DATA)
-    assert table.onset.tolist() == [41, 84]
-    assert table.cause.tolist() == ["macro-expression", "blink"]
-
-
-def test_false_positives_of_a_subject_without_labelled_blinks_are_a_cause_of_their_own(three_found):
-    table = analysis.false_positives(three_found, UNLABELLED)
-    assert table.cause.tolist() == ["macro-expression", "blinks not labelled"]
-    chance = analysis.by_chance(table, UNLABELLED)
-    assert chance["blink"] == chance["nothing known"] == 0
-    # 90 places for 11 frames: onsets 0…19 touch the ME, 30…59 the macro-expression
-    assert chance["blinks not labelled"] == pytest.approx(2 * (90 - 20 - 30) / 90)
-
-
-def test_chance_counts_the_places_where_an_interval_could_lie():
-    found = pd.DataFrame({"subject": "s1", "video": "a", "onset": [0, 3], "offset": [9, 12]})
-    expected = analysis.by_chance(found, DATA)
-    # 91 places for 10 frames: an onset of 1…19 touches the ME, 31…59 the macro-expression,
-    # 60…62 the first blink alone, 71…84 the second; all others nothing
-    share = np.array([19, 29, 3 + 14, 0, 0, 91 - 19 - 29 - 17]) / 91
-    assert expected.to_numpy() == pytest.approx(2 * share)
-    assert expected.sum() == pytest.approx(len(found))
+    assert [move.onset for move in moves] == list(range(40, 50))  # the eleven frames hold both 49 and 50
+    assert {move.length for move in moves} == {11}
 
 
 def test_heads_are_known_where_they_were_rendered(tiny_root):
