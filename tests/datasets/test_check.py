@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 
 import lookalikes
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -206,6 +207,20 @@ def test_the_audit_goes_on_to_what_is_loaded(casme3):
     assert table["reason"].str.contains("spNO.2 e: no frames of this video").any()
     rows = checks.entries("casme3", casme3)
     assert {"repaired", "dropped", "clipped", "flagged"} == set(rows["action"])
+
+
+def test_with_the_lengths_of_the_videos_the_audit_needs_no_frames(tmp_path):
+    lookalikes.sammlv(tmp_path / "tables/sammlv")
+    lengths = ["subject,video,first,last", *(f"{v[:3]},{v},1,240" for v in ("004_1", "005_2", "012_3"))]
+    (tmp_path / "lengths.csv").write_text("\n".join(lengths))
+    given = {"tables": tmp_path / "tables", "ranges": tmp_path / "lengths.csv", "root": tmp_path}
+    options = [part for name, value in given.items() for part in (f"--{name}", str(value))]
+    assert CliRunner().invoke(main, ["data", "audit", "sammlv", *options]).exit_code == 0
+    rows = pd.read_csv(tmp_path / "data/sammlv/audit.csv").set_index("row")
+    reason = "offset 250 → 240: it ends after its video, whose frames are 1…240"
+    assert rows[rows["action"] == "clipped"].loc[12, "reason"] == reason
+    outside = rows[rows["action"] == "dropped"]["reason"]
+    assert outside.index.tolist() == [13, 15] and outside.str.contains("outside the frames 1…240").all()
 
 
 def test_many_alike_entries_are_one_line(tmp_path):
