@@ -50,8 +50,11 @@ def check(dataset: str, root: str, deep: bool) -> None:
 @click.option(
     "--tables", default="", help="A folder with the owners' tables, where the frames are not there."
 )
+@click.option(
+    "--ranges", help="A .csv of each video's first and last frame number, where the frames are not there."
+)
 @click.option("--as-released", is_flag=True, help="Leave out what the authors' released code leaves out.")
-def audit(dataset: str, root: str, tables: str, as_released: bool) -> None:
+def audit(dataset: str, root: str, tables: str, ranges: str | None, as_released: bool) -> None:
     """Print what the reader of DATASET repaired, clipped or dropped, and save it row by row."""
     from metst_lib import experiment
     from metst_lib._files import write_text
@@ -59,9 +62,10 @@ def audit(dataset: str, root: str, tables: str, as_released: bool) -> None:
 
     folder = experiment.home(root) / "data"
     source = tables or folder
-    print_table(checker.audit(dataset, source, as_released=as_released))
+    options: dict[str, Any] = {"as_released": as_released, "ranges": ranges}
+    print_table(checker.audit(dataset, source, **options))
     path = folder / dataset / ("audit_as_released.csv" if as_released else "audit.csv")
-    rows = checker.entries(dataset, source, as_released=as_released)
+    rows = checker.entries(dataset, source, **options)
     click.echo(f"Row by row: {write_text(path, rows.to_csv(index=False))}")
 
 

@@ -131,5 +131,6 @@ READER = Reader(
     read=read,
     locate=locate,
     place="rawpic/{subject}/…_<code of {video}>…",
+    lacking=2,
     expected=expected_of("casme2sq"),
 )

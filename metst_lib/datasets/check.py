@@ -9,7 +9,7 @@ Glossary: k = window length in frames; W = windows of a video; C = flow channels
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +96,10 @@ class _Look:
         """The folder, the tables, and the marker of a set of our own, which says how large it is."""
         there, get = self.folder.is_dir(), self.reader.how_to_get
         yield "folder", "there" if there else "missing", self.folder, there, get
-        for path, wanted in zip(self.paths, self.reader.tables, strict=True):
-            yield "table", path.name if path else "missing", wanted, path, f"put it into {self.folder}. {get}"
+        passed_over = self.reader.passed_over(self.folder)
+        for path, wanted, others in zip(self.paths, self.reader.tables, passed_over, strict=True):
+            found = ", ".join(filter(None, [path.name, others])) if path else "missing"
+            yield "table", found, wanted, path, f"put it into {self.folder}. {get}"
         if self.reader.marker:
             whole = (self.folder / self.reader.marker).is_file()
             settings = self.reader.settings(self.folder) if whole else {}
@@ -137,14 +139,27 @@ class _Look:
         unpack = f"unpack the frames so that {example} is one of them. {get}"
         for item, found in (("subjects", len({key[0] for key in self.there})), ("videos", len(self.there))):
             wanted = self.expected.get(item)
-            yield f"{item} with frames", found, wanted or "–", found and found == (wanted or found), unpack
+            ok = found and found == (wanted or found)
+            if item == "videos" and (few := self.few_missing(wanted or found)):
+                found, ok = f"{found}, {few}", True
+            yield f"{item} with frames", found, wanted or "–", ok, unpack
         if keys := self.labelled():
-            lacking = sorted(keys - self.there.keys(), key=lambda key: tuple(map(natural_key, key)))
+            lacking = _in_order(keys - self.there.keys())
             for subject, video in lacking[:1]:
                 place = self.folder / self.reader.place.format(subject=subject, video=video)
                 unpack = f"the first without: {place}. {unpack}"
             item, found = "videos with a micro-expression and frames", len(keys) - len(lacking)
             yield item, found, len(keys), not lacking, unpack
+
+    def few_missing(self, wanted: int) -> str:
+        """Videos without frames by name, where no more are missing than usable copies lack; else ""."""
+        if self.table is None or not self.there:
+            return ""
+        named = [" ".join(key) for key in _in_order(keys_of(self.table) - self.there.keys())]
+        named += ["a video without a label"] * (wanted - len(self.there) - len(named))
+        if not 0 < len(named) <= self.reader.lacking:
+            return ""
+        return f"{'one' if len(named) == 1 else len(named)} missing: {', '.join(named)}"
 
     def labelled(self) -> set[Key]:
         """Videos with a micro-expression."""
@@ -209,6 +224,10 @@ def flow_bytes(n_frames: int, window: int, channels: int) -> int:
     return windows * channels * window * 4
 
 
+def _in_order(keys: Iterable[Key]) -> list[Key]:
+    return sorted(keys, key=lambda key: tuple(map(natural_key, key)))
+
+
 def _size(n_bytes: float) -> str:
     power = min(4, int(math.log10(max(1, n_bytes)) / 3))
     return f"{n_bytes / 1000**power:.3g} {('B', 'KB', 'MB', 'GB', 'TB')[power]}"
@@ -218,21 +237,27 @@ def _size(n_bytes: float) -> str:
 
 
 def audit(
-    name: str, source: str | Path | Sequence[str | Path] = "data", *, as_released: bool = False
+    name: str,
+    source: str | Path | Sequence[str | Path] = "data",
+    *,
+    as_released: bool = False,
+    ranges: str | Path | Mapping[Key, tuple[int, int]] | None = None,
 ) -> pd.DataFrame:
     """How the rows of the tables become the micro-expressions in use, step by step (`AUDIT_COLUMNS`).
 
     source: the folder that holds the sets, or the tables themselves. micro, videos and subjects are what is
     left after the step; a step that repairs, clips or flags leaves them as they are. Steps that concern many
-    rows in the same way are one line with the first of them. Where frames are unpacked, what `load` leaves
-    out or clips is there too. The whole audit, row by row, is `entries`.
+    rows in the same way are one line with the first of them. Where frames are unpacked, or the videos' ranges
+    are given as to `load`, what it leaves out or clips of all videos is there too. The whole audit, row by
+    row, is `entries`.
     """
-    table, log, loaded = _read(name, source, as_released)
+    table, log, loaded = _read(name, source, as_released, ranges)
     micro = table.loc[table["kind"] == "micro", ["subject", "video"]]
     keys: list[Key] = list(micro.itertuples(index=False, name=None))
     dropped = log[log["action"] == "dropped"]
     whole, dropped = dropped[dropped["row"].isna()], dropped[dropped["kind"] == "micro"]  # videos, and events
     keys += [(entry.subject, entry.video) for entry in dropped.itertuples()]
+    whole = whole[[key in keys for key in zip(whole["subject"], whole["video"], strict=True)]]
     lines: list[tuple] = []
 
     def add(step: str, table_: str = "", row: Any = None, reason: str = "") -> None:
@@ -255,20 +280,26 @@ def audit(
 
 
 def entries(
-    name: str, source: str | Path | Sequence[str | Path] = "data", *, as_released: bool = False
+    name: str,
+    source: str | Path | Sequence[str | Path] = "data",
+    *,
+    as_released: bool = False,
+    ranges: str | Path | Mapping[Key, tuple[int, int]] | None = None,
 ) -> pd.DataFrame:
     """The audit row by row: table, row as Excel shows it, action, reason, subject, video, kind."""
-    return _read(name, source, as_released)[1]
+    return _read(name, source, as_released, ranges)[1]
 
 
-def _read(name: str, source: Any, as_released: bool) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
+def _read(name: str, source: Any, as_released: bool, ranges: Any) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
     """Annotations, audit, and whether it is that of `load`."""
     folder = Path(source) / name if isinstance(source, str | Path) else None
     paths = find_tables(name, folder) if folder else source
     options = {"as_released": as_released, "bad_rows": "drop"}
     table, log = read_annotations(name, *paths, **options)
-    if folder and reader_of(name).locate(folder, paths):
-        return table, load(name, source, **options).audit, True
+    if ranges is not None or (folder and reader_of(name).locate(folder, paths)):
+        root = source if folder else "data"
+        data = load(name, root, videos="all", tables=paths, ranges=ranges, **options)
+        return table, data.audit, True
     return table, log, False
 
 
@@ -279,6 +310,7 @@ def _grouped(log: pd.DataFrame, most: int = 5) -> list[tuple[str, str, Any, str]
     alike = alike.str.replace(r"(\w+ n → n,? ?)+", "n → n", regex=True)
     for (action, table, _), group in log.groupby(["action", log["table"], alike], sort=False):
         many = f"{len(group)} rows, the first: " if len(group) > most else ""
-        shown = group.head(1 if many else most).itertuples()
-        lines += [(action, table, entry.row, many + entry.reason) for entry in shown]
+        for entry in group.head(1 if many else most).itertuples():
+            video = f"{entry.subject} {entry.video}: " if pd.isna(entry.row) and entry.video else ""
+            lines.append((action, table, entry.row, many + video + entry.reason))
     return sorted(lines, key=lambda line: ACTIONS.index(line[0]))

@@ -21,7 +21,11 @@ _VIDEOS = {"with_me": "micro", "with_macro": "macro", "all": None}
 
 
 def find_tables(name: str, folder: str | Path) -> list[Path | None]:
-    """The tables of a set in a folder; the second may be None. FileNotFoundError without the first."""
+    """The tables of a set in a folder; the second may be None. FileNotFoundError without the first.
+
+    Of several files the owners' name counts, then the highest version: `check`, and the audit of whatever
+    reads them, say which were passed over and why.
+    """
     reader, folder = reader_of(name), Path(folder)
     paths = reader.find_tables(folder)
     if paths[0] is None:
@@ -123,7 +127,12 @@ def _annotations(reader: Reader, rows: RowReader, tables: Sequence[str | Path | 
         raise ValueError(
             f"{reader.name} is read from 1 to {len(reader.tables)} tables: {', '.join(reader.tables)}"
         )
-    return annotation_table(reader.read(rows, *(table and Path(table) for table in tables)))
+    paths = [table and Path(table) for table in tables]
+    for place, path in enumerate(paths):
+        if path and path == reader.find_tables(path.parent)[place]:
+            if others := reader.passed_over(path.parent)[place]:
+                rows.log.add("flagged", f"this file is read, {others}", table=path.name)
+    return annotation_table(reader.read(rows, *paths))
 
 
 def _ranges(reader: Reader, folder: Path, ranges: Any) -> dict[Key, tuple[int, int]] | None:

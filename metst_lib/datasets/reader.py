@@ -25,7 +25,7 @@ class Reader:
     what the data are, in a phrase. licence: one sentence. source: its owners, "who: address"; command: what
     writes the set, in their place.
 
-    **Tables.** tables: file name of each -> pattern that finds it under another version's name (case aside);
+    **Tables.** tables: the owners' file name of each -> pattern that finds it under another (case aside);
     the first is needed. read(rows, *paths) gives the records that a `rows.RowReader` took, with None for a
     path that is not there. expected: their counts, as `check.counts` names them. released: whether the
     reader's as_released means anything.
@@ -33,8 +33,8 @@ class Reader:
     **Frames.** example: a frame's file below the set's folder. locate(folder, paths of tables) gives
     (subject, video) -> folder of frames, of those that are unpacked (see `located`); place: where those of
     "{subject}" and "{video}" belong. fps and frame_step: the owners' rate, and every how many-th frame is
-    kept by default. window: k of its presets. unreadable: images known to be missing or not to open.
-    predictor: of landmarks, below `data/`.
+    kept by default. window: k of its presets. unreadable: images known to be missing or not to open;
+    lacking: videos that usable copies are known to lack. predictor: of landmarks, below `data/`.
 
     **Sets that we write.** marker: file written last, with the settings it was written with. truth: folder of
     what was rendered. all_blinks: whether every subject's blinks are labelled. A set without frames has
@@ -58,6 +58,7 @@ class Reader:
     window: int = 50
     expected: Mapping[str, int] = field(default_factory=dict)
     unreadable: int = 0
+    lacking: int = 0
     released: bool = False
     predictor: str = "shape_predictor_68_face_landmarks.dat"
     synthetic: bool = False
@@ -81,8 +82,17 @@ class Reader:
         )
 
     def find_tables(self, folder: Path) -> list[Path | None]:
-        """The tables in a folder, None for one that is not there; of several versions the highest."""
-        return [_find(folder, Path(name).suffix, pattern) for name, pattern in self.tables.items()]
+        """The tables in a folder, None for one that is not there; of several files the best by `_rank`."""
+        return [(_candidates(folder, *table) or [None])[0] for table in self.tables.items()]
+
+    def passed_over(self, folder: Path) -> list[str]:
+        """For each table: which other files of the folder could be it, and why they are not read; or ""."""
+        lines = []
+        for owners, pattern in self.tables.items():
+            found = _candidates(folder, owners, pattern)
+            others = [f"{path.name} ({_why_not(path, found[0], owners)})" for path in found[1:]]
+            lines.append(", ".join(others) and f"not {', '.join(others)}")
+        return lines
 
     def settings(self, folder: Path) -> dict[str, Any]:
         """What the set in a folder was written with; nothing where it comes from its owners.
@@ -125,13 +135,31 @@ def located(folder: Path, glob: str, pattern: str, key: Callable[[re.Match[str]]
     return found
 
 
-def _find(folder: Path, suffix: str, pattern: str) -> Path | None:
-    """The last in natural order, so the highest version; Excel's lock files and hidden ones do not count."""
+def _candidates(folder: Path, owners: str, pattern: str) -> list[Path]:
+    """Files that could be a table, the best first; Excel's lock files and hidden ones do not count."""
     found = [
         path
         for path in (folder.iterdir() if folder.is_dir() else ())
-        if path.suffix.lower() in (".xls", ".xlsx", suffix)
+        if path.suffix.lower() in (".xls", ".xlsx", Path(owners).suffix)
         and not path.name.startswith(("~$", "."))
         and re.search(pattern, path.name, re.IGNORECASE)
     ]
-    return max(found, key=lambda path: natural_key(path.name.casefold()), default=None)
+    return sorted(found, key=lambda path: (*_rank(path, owners).values(), path.name), reverse=True)
+
+
+def _rank(path: Path, owners: str) -> dict[str, Any]:
+    """What decides between files that could be one table, first things first: why the lesser is not read."""
+
+    def shape(stem: str) -> str:
+        return re.sub(r"\d+", "0", stem.casefold())  # numbers tell versions apart, not owners from users
+
+    return {
+        "not its owners' name": shape(path.stem) == shape(Path(owners).stem),
+        "an earlier version or name": natural_key(path.stem.casefold()),
+        "not its owners' format": path.suffix.lower() == Path(owners).suffix,
+    }
+
+
+def _why_not(path: Path, read: Path, owners: str) -> str:
+    ranks, best = _rank(path, owners), _rank(read, owners)
+    return next((why for why in ranks if ranks[why] != best[why]), "the same name in other letters")

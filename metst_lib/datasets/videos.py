@@ -118,7 +118,9 @@ def _place(record: Any, first: int, last: int, step: int, log: AuditLog, strict:
     inside = {name: min(max(number, first), last) for name, number in numbers.items()}
     moved = [f"{name} {old} → {inside[name]}" for name, old in numbers.items() if inside[name] != old]
     if moved:
-        note("clipped", f"{', '.join(moved)}: the frames are {first}…{last}")
+        sides = {"begins before": record.onset < first, "ends after": record.offset > last}
+        beyond = " and ".join(side for side, so in sides.items() if so)
+        note("clipped", f"{', '.join(moved)}: it {beyond} its video, whose frames are {first}…{last}")
     index = {name: (number - first) // step for name, number in inside.items()}
     return Event(**index, emotion=None if pd.isna(record.emotion) else record.emotion, kind=kind)
 

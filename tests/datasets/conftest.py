@@ -50,11 +50,16 @@ def _lookalike(folder: Path) -> Casme3Tables:
     )
 
 
+def owners(name: str) -> Path:
+    """The folder of a set's own tables; the test is skipped where it is not there."""
+    folder = Path(os.environ.get("METST_TABLES", "none")) / name
+    if not folder.is_dir():
+        pytest.skip(f"set METST_TABLES to a folder with the owners' tables ({name}/ in it)")
+    return folder
+
+
 def _real() -> Casme3Tables:
-    folder = os.environ.get("METST_TABLES")
-    if not folder or not (Path(folder) / "casme3").is_dir():
-        pytest.skip("set METST_TABLES to a folder with the owners' tables (casme3/ in it)")
-    folder = Path(folder) / "casme3"
+    folder = owners("casme3")
     return Casme3Tables(
         folder / "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx",
         folder / "CAS(ME)3_part_A_v2.xls",
@@ -77,6 +82,12 @@ def _real() -> Casme3Tables:
 @pytest.fixture(scope="session", params=["look-alike", "real"])
 def casme3_tables(request, tmp_path_factory) -> Casme3Tables:
     return _real() if request.param == "real" else _lookalike(tmp_path_factory.mktemp("tables"))
+
+
+@pytest.fixture(scope="session")
+def owners_folder():
+    """name -> the folder of a set's own tables, or a skip."""
+    return owners
 
 
 @pytest.fixture(scope="session")

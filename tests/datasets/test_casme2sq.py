@@ -84,6 +84,18 @@ def test_a_workbook_without_the_naming_sheets_is_an_error(tmp_path):
         datasets.read_annotations("casme2sq", path)
 
 
+def test_the_owners_workbook_is_read_and_not_an_updated_one_beside_it(tmp_path):
+    (book,) = lookalikes.casme2sq(tmp_path)
+    other = book.with_stem(f"{book.stem}(Updated)")
+    other.write_bytes(book.read_bytes())
+    assert datasets.find_tables("casme2sq", tmp_path) == [book]
+    said = f"this file is read, not {other.name} (not its owners' name)"
+    assert said in datasets.read_annotations("casme2sq", book)[1]["reason"].tolist()
+    book.unlink()
+    assert datasets.find_tables("casme2sq", tmp_path) == [other]
+    assert not datasets.read_annotations("casme2sq", other)[1]["reason"].str.contains("this file").any()
+
+
 def test_there_is_nothing_as_released(read):
     with pytest.raises(ValueError, match="the authors released nothing"):
         read(as_released=True)

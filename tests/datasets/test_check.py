@@ -1,9 +1,16 @@
 """`check` on an empty, a half-filled and a whole set; `audit` from rows to events."""
 
-import lookalikes
-import pytest
+import shutil
+from dataclasses import replace
 
+import lookalikes
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from metst_lib.app.cli import main
 from metst_lib.datasets import check as checks
+from metst_lib.datasets import reader_of, registry
 
 WHOLE = {
     "rows of micro-expressions": 11,
@@ -91,6 +98,49 @@ def test_missing_and_unreadable_frames_count_where_none_are_known(tmp_path):
     assert "012_3_0001.jpg" in table.loc["frames that do not open", "to_do"]
 
 
+@pytest.fixture
+def casme2sq(tmp_path, monkeypatch):
+    """A look-alike whose counts are those expected, by folder and by command."""
+    lookalikes.casme2sq(tmp_path / "data/casme2sq")
+    lookalikes.casme2sq_frames(tmp_path / "data/casme2sq")
+    counts = {"macro-expressions": 3, "subjects": 2, "videos": 4}
+    monkeypatch.setitem(registry._OWNERS, "casme2sq", replace(reader_of("casme2sq"), expected=counts))
+    return tmp_path
+
+
+def checked(root, code):
+    """The check of CAS(ME)², item by item; the command's exit status must be `code`."""
+    result = CliRunner().invoke(main, ["data", "check", "casme2sq", "--root", str(root)])
+    assert result.exit_code == code, result.output
+    return checks.check("casme2sq", root / "data").set_index("item")
+
+
+def test_a_video_that_copies_are_known_to_lack_is_named_and_the_set_is_usable(casme2sq):
+    assert checked(casme2sq, code=0).loc["videos with frames", "found"] == "4"
+    shutil.rmtree(casme2sq / "data/casme2sq/rawpic/s15/15_0502funnything")  # a macro-expression only
+    row = checked(casme2sq, code=0).loc["videos with frames"]
+    assert row[["found", "expected", "ok"]].tolist() == ["3, one missing: s15 happy1", "4", True]
+
+
+def test_a_missing_video_that_no_label_names_is_told_of_too(casme2sq, monkeypatch):
+    counts = {"videos": 5}
+    monkeypatch.setitem(registry._OWNERS, "casme2sq", replace(reader_of("casme2sq"), expected=counts))
+    row = checked(casme2sq, code=0).loc["videos with frames"]
+    assert row["found"] == "4, one missing: a video without a label"
+
+
+def test_a_missing_micro_expression_or_a_third_missing_video_is_not_passed_over(casme2sq, monkeypatch):
+    for name in ("s15/15_0502funnything", "s16/16_0402beatingpregnantwoman"):
+        shutil.rmtree(casme2sq / "data/casme2sq/rawpic" / name)
+    assert checked(casme2sq, code=0).loc["videos with frames", "found"].startswith("2, 2 missing: s15 happy1")
+    monkeypatch.setitem(registry._OWNERS, "casme2sq", replace(reader_of("casme2sq"), lacking=1))
+    assert checked(casme2sq, code=1).loc["videos with frames", ["found", "ok"]].tolist() == ["2", False]
+    monkeypatch.setitem(registry._OWNERS, "casme2sq", replace(reader_of("casme2sq"), lacking=3))
+    shutil.rmtree(casme2sq / "data/casme2sq/rawpic/s15/15_0101disgustingteeth")
+    table = checked(casme2sq, code=1)
+    assert not table.loc["videos with a micro-expression and frames", "ok"]
+
+
 def test_an_event_outside_its_video_is_reported_not_raised(casme3):
     for path in (casme3 / "casme3/data/spNO.1/a/color").iterdir():
         if int(path.stem) > 60:
@@ -157,6 +207,20 @@ def test_the_audit_goes_on_to_what_is_loaded(casme3):
     assert table["reason"].str.contains("spNO.2 e: no frames of this video").any()
     rows = checks.entries("casme3", casme3)
     assert {"repaired", "dropped", "clipped", "flagged"} == set(rows["action"])
+
+
+def test_with_the_lengths_of_the_videos_the_audit_needs_no_frames(tmp_path):
+    lookalikes.sammlv(tmp_path / "tables/sammlv")
+    lengths = ["subject,video,first,last", *(f"{v[:3]},{v},1,240" for v in ("004_1", "005_2", "012_3"))]
+    (tmp_path / "lengths.csv").write_text("\n".join(lengths))
+    given = {"tables": tmp_path / "tables", "ranges": tmp_path / "lengths.csv", "root": tmp_path}
+    options = [part for name, value in given.items() for part in (f"--{name}", str(value))]
+    assert CliRunner().invoke(main, ["data", "audit", "sammlv", *options]).exit_code == 0
+    rows = pd.read_csv(tmp_path / "data/sammlv/audit.csv").set_index("row")
+    reason = "offset 250 → 240: it ends after its video, whose frames are 1…240"
+    assert rows[rows["action"] == "clipped"].loc[12, "reason"] == reason
+    outside = rows[rows["action"] == "dropped"]["reason"]
+    assert outside.index.tolist() == [13, 15] and outside.str.contains("outside the frames 1…240").all()
 
 
 def test_many_alike_entries_are_one_line(tmp_path):

@@ -165,7 +165,7 @@ def test_an_event_that_runs_past_the_last_frame_is_clipped_with_an_entry(tmp_pat
     data = datasets.load("casme3", tmp_path, ranges={("spNO.1", "a"): (8, 207)}, tables=(micro,))
     assert data.videos[0].events == (Event(192, 199, 198, "negative"),)
     clipped = data.audit[data.audit["action"] == "clipped"]
-    assert clipped["reason"].tolist() == ["offset 215 → 207: the frames are 8…207"]
+    assert clipped["reason"].tolist() == ["offset 215 → 207: it ends after its video, whose frames are 8…207"]
     assert clipped["row"].tolist() == [2] and clipped["table"].item().startswith("cas(me)3_part_A_ME_label")
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from metst_lib import datasets
+from metst_lib.datasets import check
 
 
 @pytest.fixture
@@ -50,7 +51,9 @@ def test_onset_0_is_kept_and_flagged_and_clipped_to_the_first_frame(read, root):
     assert len(entries(audit, 14, "flagged")) == 1
     data = datasets.load("sammlv", root)
     assert data.video("005", "005_2").events_of("macro")[0].onset == 0
-    assert entries(data.audit, 14, "clipped") == ["onset 0 → 1: the frames are 1…700"]
+    assert entries(data.audit, 14, "clipped") == [
+        "onset 0 → 1: it begins before its video, whose frames are 1…700"
+    ]
 
 
 @pytest.mark.parametrize("row", [12, 17])
@@ -93,6 +96,53 @@ def test_any_version_is_read_and_of_several_the_highest(tmp_path, version):
         "SAMM_Micro_FACS_Codes_v2.xlsx",
     ]
     assert len(datasets.read_annotations("sammlv", *found)[0]) == 7
+
+
+@pytest.mark.parametrize(
+    ("copy", "why"),
+    [
+        ("SAMM_LongVideos_V2_Release.xlsx", "an earlier version or name"),
+        ("SAMM_LongVideos_V3_Release_edited.xlsx", "not its owners' name"),
+        ("SAMM_LongVideos_V4 (mine).xlsx", "not its owners' name"),
+        ("SAMM_LongVideos_V3_Release.xls", "not its owners' format"),
+    ],
+)
+def test_a_table_passed_over_is_named_with_the_reason_in_check_and_audit(tmp_path, copy, why):
+    book, _ = lookalikes.sammlv(tmp_path / "sammlv")
+    (book.parent / copy).write_bytes(book.read_bytes())
+    (book.parent / f"~${copy}").write_bytes(b"Excel's lock file")
+    assert datasets.find_tables("sammlv", book.parent)[0] == book
+    row = check.check("sammlv", tmp_path).set_index("expected").loc[book.name]
+    assert (row["found"], row["ok"]) == (f"{book.name}, not {copy} ({why})", True)
+    line = check.entries("sammlv", tmp_path).iloc[0]
+    said = f"this file is read, not {copy} ({why})"
+    assert line[["table", "action", "reason"]].tolist() == [book.name, "flagged", said]
+    named = check.entries("sammlv", [book.parent / copy])  # asked for by name: no choice to tell of
+    assert not named["reason"].str.contains("this file is read").any()
+
+
+def test_a_label_that_ends_after_its_video_is_cut_and_stands_apart_in_the_audit(tmp_path):
+    macros = [[5, f"005_2_{n}", 2, 0, 20, 60, 61, "Macro", "AU4", ""] for n in range(4, 12)]
+    late = [["012", "012_3_3", 3, 350, 380, 475, 126, "Macro", "AU4", ""]]  # row 26, of a video of 400 frames
+    tables = lookalikes.sammlv(tmp_path, lookalikes.SAMMLV_LONG + macros + late)
+    ranges = lookalikes.SAMMLV_FIRST_LAST
+    reason = "offset 475 → 400: it ends after its video, whose frames are 1…400"
+    assert entries(check.entries("sammlv", tables, ranges=ranges), 26, "clipped") == [reason]
+    lines = check.audit("sammlv", tables, ranges=ranges)
+    clipped = lines[lines["step"] == "clipped"]
+    assert clipped["row"].tolist() == [14, 26] and clipped["reason"].tolist()[1] == reason
+    assert clipped["reason"].str.startswith("9 rows, the first: onset 0 → 1: it begins before").tolist()[0]
+    event = (
+        datasets.load("sammlv", tables=tables, ranges=ranges, frame_step=1).video("012", "012_3").events[-1]
+    )
+    assert (event.onset, event.offset) == (349, 399)
+
+
+def test_the_audit_tells_of_labels_in_videos_without_a_micro_expression(tmp_path):
+    rows = [*lookalikes.SAMMLV_LONG, [12, "012_4_1", 3, 250, 260, 310, 61, "Macro", "AU4", ""]]
+    tables = lookalikes.sammlv(tmp_path, rows)
+    found = check.entries("sammlv", tables, ranges=lookalikes.SAMMLV_FIRST_LAST)
+    assert len(entries(found, 18, "clipped")) == 1
 
 
 def test_every_seventh_frame_is_kept_and_events_follow(root):
