@@ -293,3 +293,19 @@ def _checked(half_width: int) -> int:
     if half_width < 1:
         raise ValueError(f"half width (k_p) must be at least one frame, got {half_width}")
     return half_width
+
+
+def ranked(
+    score: np.ndarray, logits: np.ndarray, half_width: int, relative: bool = False, kind: str = "micro"
+) -> list[tuple[Event, float]]:
+    """Every local peak as an interval peak ± k_p, by time, with its height: what `metrics.ranking` takes.
+
+    Height is that of the smoothed score; relative, with its mean as 0 and its maximum as 1. Errors as in
+    `candidates`.
+    """
+    found = candidates(score, logits, half_width, p=-np.inf)
+    low, top = 0.0, 1.0
+    if relative and found:
+        low, top = (threshold(smooth(score, half_width), p) for p in (0, 1))
+    events = Rule(kind, half_width, result_synergy=False).events(found)
+    return [(event, (c.height - low) / (top - low)) for event, c in zip(events, found, strict=True)]

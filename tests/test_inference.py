@@ -1,80 +1,203 @@
-"""How sure a score is."""
+"""How sure a score is: by hand, against counting all exchanges, and by coverage on drawn subjects."""
 
+import itertools
+from math import exp, log, sqrt
+from statistics import pvariance
+
+import numpy as np
 import pytest
 from toys import random_case
 
 from metst_lib.events import Event
-from metst_lib.inference import bootstrap, compare
-from metst_lib.metrics import MEASURES, Counts, evaluate
+from metst_lib.inference import Interval, interval, interval_of, paired
+from metst_lib.metrics import MEASURES, evaluate
 
 A = ("s1", "a")
+THREE = [[2, 1, 1], [1, 2, 0], [3, 0, 2]]  # F1 12/18; without each subject 8/12, 10/14, 6/10
+T2 = 4.302652729749462  # Student's t, 2 degrees of freedom, 97.5 %
 
 
-def ev(onset, offset, emotion="negative"):
-    return Event(onset, offset, emotion=emotion)
+def f1(counts):
+    tp, fp, fn = np.sum(counts, axis=0)
+    return 2 * tp / (2 * tp + fp + fn)
 
 
-def test_the_bootstrap_interval_holds_the_value_and_follows_its_seed():
-    scores = evaluate(*random_case(1, subjects=10))
-    one, again, other = (bootstrap(scores, n=300, seed=seed) for seed in (1, 1, 2))
-    assert list(one) == list(MEASURES) and one == again != other
-    for name in MEASURES:
-        assert one[name].value == pytest.approx(scores.measure(name))
-        assert one[name].low < one[name].value < one[name].high
-    narrow = bootstrap(scores, n=300, seed=1, level=0.5)["strs"]
-    assert one["strs"].low < narrow.low < narrow.high < one["strs"].high
+def counts_of(scores):
+    parts = [part.spotting for _, part in sorted(scores.by_subject.items())]
+    return np.array([(c.tp, c.fp, c.fn) for c in parts])
 
 
-def test_the_bootstrap_resamples_whole_subjects():
-    predicted, truth = random_case(2, subjects=2)
-    scores = evaluate(predicted, truth)
-    # Two subjects: a draw holds the first twice, the second twice, or both.
-    possible = set()
-    for subjects in (("s0", "s0"), ("s0", "s1"), ("s1", "s1")):
-        parts = [scores.by_subject[s].spotting for s in subjects]
-        possible.add(round(Counts(*(sum(getattr(c, k) for c in parts) for k in ("tp", "fp", "fn"))).f1, 12))
-    interval = bootstrap(scores, n=400)["spotting.f1"]
-    assert {round(interval.low, 12), round(interval.high, 12)} <= possible
-    assert interval.low == pytest.approx(min(possible)) and interval.high == pytest.approx(max(possible))
+def test_the_interval_of_three_subjects_by_hand():
+    found = interval(THREE)
+    left = [log(2), log(2.5), log(1.5)]  # logits of 8/12, 10/14, 6/10
+    half = T2 * sqrt(2 * pvariance(left))
+    assert found.value == 12 / 18 and found.level == 0.95
+    assert found.low == pytest.approx(1 / (1 + exp(half - log(2))))
+    assert found.high == pytest.approx(1 / (1 + exp(-half - log(2))))
+    narrow = interval(THREE, level=0.5)
+    assert found.low < narrow.low < narrow.high < found.high
+
+
+def test_where_one_subject_has_all_hits_the_interval_is_taken_without_the_logit_and_cut():
+    counts = [[2, 1, 1], [0, 1, 1], [0, 1, 1]]  # F1 .4; 0 without the first, 4/8 without another
+    half = T2 * sqrt(2 * pvariance([0, 0.5, 0.5]))
+    assert 0.4 - half < 0 and 0.4 + half > 1
+    assert interval(counts) == Interval(0.4, 0, 1)
+    wide = interval(counts, level=0.5)  # t = .8165
+    half = 0.816496580927726 * sqrt(2 * pvariance([0, 0.5, 0.5]))
+    assert (wide.low, wide.high) == pytest.approx((0.4 - half, 0.4 + half))
+
+
+def test_without_any_hit_the_interval_ends_where_so_many_subjects_would_rarely_have_none():
+    none, every = interval([[0, 3, 2]] * 8), interval([[4, 0, 0]] * 8)
+    assert (none.value, none.low, every.value, every.high) == (0, 0, 1, 1)
+    assert (1 - none.high) ** 8 == pytest.approx(0.025)  # eight subjects without a hit
+    assert every.low == pytest.approx(1 - none.high)
+    assert interval([[0, 0, 0]] * 2).value == 0
 
 
 def test_a_like_for_every_subject_has_no_spread():
-    predicted = {(f"s{s}", "a"): [ev(0, 9), ev(30, 39, "positive")] for s in range(5)}
-    truth = {(f"s{s}", "a"): [ev(0, 9), ev(50, 59)] for s in range(5)}
-    interval = bootstrap(evaluate(predicted, truth), n=100)["spotting.f1"]
-    assert (interval.low, interval.value, interval.high) == (0.5, 0.5, 0.5)
+    found = interval([[2, 1, 3]] * 5)
+    assert (found.low, found.high) == pytest.approx((0.5, 0.5))
 
 
-def test_several_seeds_are_averaged():
+def test_of_several_replicates_whole_ones_are_left_out():
+    counts = np.random.default_rng(0).integers(0, 6, (4, 7, 3))
+    found, of_sums = interval(counts), interval(counts.sum(axis=1))
+    assert found.value == pytest.approx(f1(counts.reshape(-1, 3)))
+    assert (found.low, found.high) == pytest.approx((of_sums.low, of_sums.high))
+    assert interval(counts[:1]) == interval(counts[0])
+
+
+def test_every_measure_of_scores_has_an_interval_about_its_value():
+    scores = evaluate(*random_case(1, subjects=10))
+    for name in MEASURES:
+        found = interval_of(scores, name)
+        assert found.value == pytest.approx(scores.measure(name))
+        assert 0 < found.low < found.value < found.high < 1
+    assert interval_of(scores) == interval_of(scores, "strs")
+    assert interval_of(scores, "spotting.f1") == interval(counts_of(scores))
+
+
+def test_seeds_are_averaged_and_replicates_pooled():
     (p1, truth), (p2, _) = random_case(4), random_case(4)
-    p2 = {key: found[:-1] for key, found in p2.items()}
-    one, two = evaluate(p1, truth), evaluate(p2, truth)
-    both = bootstrap([one, two], n=50)["strs"]
+    one = evaluate(p1, truth)
+    two = evaluate({key: found[:-1] for key, found in p2.items()}, truth)
+    both = interval_of([one, two])
     assert both.value == pytest.approx((one.strs + two.strs) / 2)
+    replicates = [[one, two], [two, one], [one, one]]
+    pooled = [[counts_of(seeds[k]) for seeds in replicates] for k in (0, 1)]
+    value = np.mean([f1(np.concatenate(of_seed)) for of_seed in pooled])
+    assert interval_of(replicates, "spotting.f1").value == pytest.approx(value)
+    assert interval_of([[one], [two], [one]], "spotting.f1") == interval(
+        np.array([counts_of(s) for s in (one, two, one)])
+    )
+
+
+# ------------------------------------------------------------------------------------------ differences
+
+
+def test_a_paired_difference_by_hand():
+    other = [[1, 1, 2], [1, 1, 0], [2, 0, 3]]  # F1 8/15; without each subject 6/10, 6/12, 4/8
+    found = paired(THREE, other)
+    left = [8 / 12 - 6 / 10, 10 / 14 - 6 / 12, 6 / 10 - 4 / 8]
+    half = T2 * sqrt(2 * pvariance(left))
+    assert found.value == pytest.approx(12 / 18 - 8 / 15)
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half))
+
+
+def test_p_is_the_share_of_all_exchanges_with_as_large_a_difference():
+    rng = np.random.default_rng(3)
+    a, b = rng.integers(0, 6, (2, 6, 3)) + np.array([[[1, 0, 0]], [[0, 0, 0]]])
+    seen, large = f1(a) - f1(b), 0
+    for swap in itertools.product([False, True], repeat=6):
+        x, y = np.where(np.array(swap)[:, None], b, a), np.where(np.array(swap)[:, None], a, b)
+        large += abs(f1(x) - f1(y)) >= abs(seen) - 1e-12
+    assert 2 < large < 64
+    one, other = paired(a, b), paired(b, a)
+    assert one.p == other.p == large / 64
+    assert (other.value, other.low, other.high) == pytest.approx((-one.value, -one.high, -one.low))
+
+
+def test_beyond_twelve_subjects_exchanges_are_drawn_by_the_seed():
+    rng = np.random.default_rng(3)
+    a, b = rng.integers(0, 6, (2, 15, 3)) + np.array([[[1, 0, 0]], [[0, 0, 0]]])
+    one, again, other = (paired(a, b, seed=seed).p for seed in (1, 1, 2))
+    assert one == again != other and one == pytest.approx(other, abs=0.02)
+    always = paired([[5, 0, 0]] * 15, [[3, 0, 2]] * 15)
+    assert (always.low, always.high) == pytest.approx((0.25, 0.25)) and always.p < 0.001
 
 
 def test_a_paired_difference_is_tighter_than_two_intervals_suggest():
     predicted, truth = random_case(5, subjects=12)
     scores = evaluate(predicted, truth)
-    # The same predictions, less one false alarm each: better on every draw of subjects.
-    worse = {key: [*found, ev(300, 310)] for key, found in predicted.items()}
-    difference = compare(scores, evaluate(worse, truth), n=400)["spotting.f1"]
-    assert 0 < difference.low <= difference.value <= difference.high
-    alone = bootstrap(scores, n=400)["spotting.f1"]
+    # The same predictions, less one false alarm each: better for every subject.
+    worse = {key: [*found, Event(300, 310)] for key, found in predicted.items()}
+    difference = paired(scores, evaluate(worse, truth))
+    assert 0 < difference.low < difference.value < difference.high and difference.p == 2 / 2**12
+    alone = interval_of(scores, "spotting.f1")
     assert difference.high - difference.low < (alone.high - alone.low) / 2
-    nothing = compare(scores, scores, n=100)["strs"]
-    assert (nothing.low, nothing.value, nothing.high) == (0, 0, 0)
+    nothing = paired(scores, scores, measure="strs")
+    assert (nothing.low, nothing.value, nothing.high, nothing.p) == (0, 0, 0, 1)
 
 
-def test_a_bootstrap_needs_subjects_it_can_share():
+# --------------------------------------------------------------------------------------------- coverage
+
+
+def test_intervals_of_eight_subjects_hold_the_truth_as_often_as_they_say_unlike_the_bootstraps():
+    # 1 + Poisson(6) MEs, hit rate Beta(4, 3), false alarms Poisson of a Gamma(2, 1) rate: F1 = 8/13.
+    rng, studies, subjects = np.random.default_rng(0), 2500, (2500, 8)
+    truths = 1 + rng.poisson(6, subjects)
+    hits = rng.binomial(truths, rng.beta(4, 3, subjects))
+    counts = np.stack([hits, rng.poisson(rng.gamma(2, 1, subjects)), truths - hits], axis=-1)
+    found = [interval(each) for each in counts]
+    held = np.mean([one.low <= 8 / 13 <= one.high for one in found])
+    assert 0.935 <= held <= 0.97
+    draws = rng.multinomial(8, np.full(8, 1 / 8), 400)
+    tp, fp, fn = np.moveaxis(draws @ counts, -1, 0)
+    low, high = np.quantile(2 * tp / (2 * tp + fp + fn), [0.025, 0.975], axis=1)
+    assert low.shape == (studies,) and np.mean((low <= 8 / 13) & (8 / 13 <= high)) < 0.91
+
+
+# -------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ([1, 2, 3], r"expected counts \(subjects, 3\) or \(replicates, subjects, 3\), got \(3,\)"),
+        ([[1, 2]], r"got \(1, 2\)"),
+        ([[1.5, 2, 3], [1, 2, 3]], "whole numbers from 0 up"),
+        ([[1, -2, 3], [1, 2, 3]], "whole numbers from 0 up"),
+        ([[1, 2, 3]], "at least two subjects"),
+    ],
+)
+def test_counts_that_are_none_are_refused(counts, message):
+    with pytest.raises(ValueError, match=message):
+        interval(counts)
+    with pytest.raises(ValueError, match=message):
+        paired(counts, counts)
+
+
+def test_scores_that_do_not_belong_together_are_refused():
     predicted, truth = random_case(5, subjects=3)
     scores = evaluate(predicted, truth)
-    fewer = {key: truth[key] for key in truth if key[0] != "s2"}
+    keys = [key for key in truth if key[0] != "s2"]
+    fewer = evaluate({key: predicted[key] for key in keys}, {key: truth[key] for key in keys})
     with pytest.raises(ValueError, match="do not share their subjects: s2"):
-        compare(scores, evaluate({k: predicted[k] for k in fewer}, fewer))
+        paired(scores, fewer)
+    with pytest.raises(ValueError, match="do not share their subjects: s2"):
+        interval_of([scores, fewer])
+    with pytest.raises(ValueError, match="do not share their subjects: 2"):
+        paired(THREE, THREE[:2])
     with pytest.raises(ValueError, match="at least two subjects"):
-        bootstrap(evaluate({A: []}, {A: [ev(0, 9)]}))
-    with pytest.raises(ValueError, match="different scorers"):
-        compare(scores, evaluate(predicted, truth, "released"))
-    with pytest.raises(ValueError, match="no scores"):
-        bootstrap([])
+        interval_of(evaluate({A: []}, {A: [Event(0, 9)]}))
+    with pytest.raises(ValueError, match="different scorers: released, strict"):
+        interval_of([scores, evaluate(predicted, truth, "released")])
+    with pytest.raises(ValueError, match="different numbers of seeds"):
+        interval_of([[scores], [scores, scores]])
+    with pytest.raises(ValueError, match=r"unknown measure 'f1'; known: spotting\.precision"):
+        interval_of(scores, "f1")
+    for nothing in ([], [[]]):
+        with pytest.raises(ValueError, match="no scores"):
+            interval_of(nothing)

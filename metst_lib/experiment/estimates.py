@@ -35,10 +35,10 @@ class Estimate:
 def estimates(runs: Sequence[Run]) -> dict[str, Estimate]:
     """Each of `metrics.MEASURES` of one variant; the runs, its seeds, must be complete."""
     scores = [run.scores() for run in runs]
-    intervals = inference.bootstrap(scores)
+    found = {measure: inference.interval_of(scores, measure) for measure in metrics.MEASURES}
     return {
         measure: Estimate(tuple(s.measure(measure) for s in scores), interval.low, interval.high)
-        for measure, interval in intervals.items()
+        for measure, interval in found.items()
     }
 
 
@@ -81,14 +81,14 @@ def differences(a: Sequence[Run], b: Sequence[Run]) -> dict[str, Difference]:
     if [run.config.seed for run in a] != [run.config.seed for run in b]:
         raise ValueError("the two variants were not run with the same seeds, in the same order")
     of_a, of_b = [run.scores() for run in a], [run.scores() for run in b]
-    intervals = inference.compare(of_a, of_b)
+    found = {measure: inference.paired(of_a, of_b, measure=measure) for measure in metrics.MEASURES}
     return {
         measure: Difference(
             tuple(x.measure(measure) - y.measure(measure) for x, y in zip(of_a, of_b, strict=True)),
-            interval.low,
-            interval.high,
+            difference.low,
+            difference.high,
         )
-        for measure, interval in intervals.items()
+        for measure, difference in found.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""From events to numbers: matching, spotting and recognition scores, STRS.
+"""From events to numbers: matching, spotting and recognition scores, STRS; chance, ranking, sorts of errors.
 
 Paper, Sec. IV-A: IoU (Eq. 4), UAR (Eq. 5), UF1 (Eq. 6), STRS (Eq. 7); Tables I–V.
 
@@ -13,9 +13,19 @@ Glossary: TP, FP, FN true positives, false positives, false negatives; S subject
 3 but for `MEANS`.
 """
 
+from metst_lib.metrics.chance import Chance as Chance
+from metst_lib.metrics.chance import chance as chance
+from metst_lib.metrics.errors import MISSES as MISSES
+from metst_lib.metrics.errors import Sort as Sort
+from metst_lib.metrics.errors import errors as errors
+from metst_lib.metrics.errors import lies_on as lies_on
 from metst_lib.metrics.matching import IOU as IOU
 from metst_lib.metrics.matching import SCORERS as SCORERS
 from metst_lib.metrics.matching import match_events as match_events
+from metst_lib.metrics.ranking import Ranking as Ranking
+from metst_lib.metrics.ranking import average_precision as average_precision
+from metst_lib.metrics.ranking import per_minute as per_minute
+from metst_lib.metrics.ranking import ranking as ranking
 from metst_lib.metrics.scores import COLUMNS as COLUMNS
 from metst_lib.metrics.scores import MEANS as MEANS
 from metst_lib.metrics.scores import MEASURES as MEASURES

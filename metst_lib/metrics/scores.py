@@ -226,18 +226,10 @@ def evaluate(
     Raises ValueError naming the video where a key is missing on either side, a key is not (subject, video),
     or an event is of another kind; and for an unknown scorer or kind.
     """
-    kinds = {"micro": ("micro",), "macro": ("macro",), "overall": ("micro", "macro")}.get(kind)
-    if kinds is None:
-        raise ValueError(f"unknown kind {kind!r} to score; known: micro, macro, overall")
+    kinds = kinds_of(kind)
     if scorer not in SCORERS:
         raise ValueError(f"unknown scorer {scorer!r}; known: {', '.join(SCORERS)}")
-    for side, other, what in ((predicted, truth, "truth"), (truth, predicted, "prediction")):
-        for key, events in side.items():
-            if not (isinstance(key, tuple) and len(key) == 2):
-                raise ValueError(f"{key!r} is not a (subject, video)")
-            if key not in other:
-                raise ValueError(f"video {named(key)} has no {what}: give an empty list if there is none")
-            _only(kinds, key, events)
+    check_events(predicted, truth, kind)
     tallies = {subject: Counts() for subject, _ in truth}
     matches: list[Match] = []
     for one in kinds:
@@ -255,6 +247,39 @@ def evaluate(
         for subject, counts in sorted(tallies.items())
     }
     return Scores(scorer, by_subject, tuple(sorted(matches, key=_match_order)))
+
+
+def kinds_of(kind: str) -> tuple[str, ...]:
+    """The kinds of event that are scored for "micro", "macro" or "overall"; ValueError for another."""
+    kinds = {"micro": ("micro",), "macro": ("macro",), "overall": ("micro", "macro")}.get(kind)
+    if kinds is None:
+        raise ValueError(f"unknown kind {kind!r} to score; known: micro, macro, overall")
+    return kinds
+
+
+def check_videos(predicted: Mapping[Key, Sequence], truth: Mapping[Key, Sequence]) -> None:
+    """ValueError naming a video that is missing on either side, or a key that is not (subject, video)."""
+    for side, other, what in ((predicted, truth, "truth"), (truth, predicted, "prediction")):
+        for key in side:
+            if not (isinstance(key, tuple) and len(key) == 2):
+                raise ValueError(f"{key!r} is not a (subject, video)")
+            if key not in other:
+                raise ValueError(f"video {named(key)} has no {what}: give an empty list if there is none")
+
+
+def check_events(
+    predicted: Mapping[Key, Sequence[Event]], truth: Mapping[Key, Sequence[Event]], kind: str
+) -> None:
+    """As `check_videos`, and ValueError naming the video of an event of a kind that is not scored."""
+    check_videos(predicted, truth)
+    for side in (predicted, truth):
+        for key, events in side.items():
+            _only(kinds_of(kind), key, events)
+
+
+def of_kind(kind: str, events: Sequence[Event]) -> list[Event]:
+    """The events of a kind."""
+    return [event for event in events if event.kind == kind]
 
 
 def _of(kind: str, events: Sequence[Event]) -> list[int]:
