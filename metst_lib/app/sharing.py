@@ -52,4 +52,8 @@ def compare(files: tuple[Path, ...]) -> None:
     print_table(found)
     if (found["other"] == sharing.DASH).any():
         click.echo(f"{sharing.DASH}: the paper prints no such number of this variant on this data set.")
-    click.echo(f"reproduced: not different, and the interval is at most {sharing.WIDTH:.2f} wide.")
+    click.echo(
+        "Rule: differs where the other number lies outside the interval or, where a paired difference stands, "
+        f"that leaves zero out; else reproduced if the interval is at most {sharing.WIDTH:.2f} wide; else not "
+        "decided."
+    )
