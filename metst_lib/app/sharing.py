@@ -40,6 +40,7 @@ def compare(files: tuple[Path, ...]) -> None:
                    same videos and as many seeds, the paired difference leaves zero out
       reproduced   neither, and the interval is at most 0.10 wide
       not decided  neither, but the interval is wider
+
     The other number is the one that the paper prints, or the value of the other pack; of two packs the
     interval is that of the first. Packs that were changed by hand are refused.
     """
@@ -53,7 +54,7 @@ def compare(files: tuple[Path, ...]) -> None:
     if (found["other"] == sharing.DASH).any():
         click.echo(f"{sharing.DASH}: the paper prints no such number of this variant on this data set.")
     click.echo(
-        "Rule: differs where the other number lies outside the interval or, where a paired difference stands, "
-        f"that leaves zero out; else reproduced if the interval is at most {sharing.WIDTH:.2f} wide; else not "
-        "decided."
+        "Rule: differs where the other number lies outside the interval or, where a paired difference stands,"
+        " that leaves zero out; "
+        f"else reproduced if the interval is at most {sharing.WIDTH:.2f} wide; else not decided."
     )
