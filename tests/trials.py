@@ -38,3 +38,21 @@ def planned(output: str) -> set[str]:
     """Names of the jobs of a dry run of the workflow, less the target itself."""
     table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", output, re.M | re.S)
     return {line.split()[0] for line in table[1].splitlines()} - {"folds"} if table else set()
+
+
+def lists(content: object, place: str = "") -> dict[str, list]:
+    """Every list in JSON-able content, by its place: ".seeds.0.by_video"; places in lists are "*"."""
+    found = {place: content} if isinstance(content, list) else {}
+    below = content.items() if isinstance(content, dict) else ()
+    inside = [("*", part) for part in content] if isinstance(content, list) else []
+    for name, part in (*below, *inside):
+        found |= lists(part, f"{place}.{name}")
+    return found
+
+
+def texts(content: object) -> list[str]:
+    """Every text in JSON-able content, names of entries too."""
+    if isinstance(content, str):
+        return [content]
+    parts = [*content, *content.values()] if isinstance(content, dict) else content
+    return [text for part in parts for text in texts(part)] if isinstance(content, dict | list) else []

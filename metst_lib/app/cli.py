@@ -24,6 +24,7 @@ from metst_lib.app.options import (
     seeds_option,
     threads_option,
 )
+from metst_lib.app.sharing import compare, share
 
 
 @click.group(cls=Plain, context_settings={"show_default": True, "max_content_width": 100})
@@ -35,6 +36,8 @@ def main() -> None:
 main.add_command(data)
 main.add_command(evidence)
 main.add_command(score)
+main.add_command(share)
+main.add_command(compare)
 
 
 @main.command()

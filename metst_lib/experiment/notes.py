@@ -40,7 +40,7 @@ def about(config: Config, seeds: int) -> tuple[str, ...]:
     size = (
         f"Ours: leave-one-subject-out on {config.reader.title} data, preset `{config.preset}`, "
         f"{len(data.subjects)} subjects, {len(data.videos)} videos, {events} {name}, scorer "
-        f"`strict`. {one}, and in brackets the 95 % bootstrap interval over subjects."
+        f"`strict`. {one}, and in brackets the 95 % interval over subjects (jackknife)."
     )
     if not config.reader.synthetic:
         return (size,)

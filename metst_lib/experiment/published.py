@@ -5,6 +5,7 @@ import importlib.resources
 import pandas as pd
 
 from metst_lib import datasets
+from metst_lib.experiment.variants import ABLATION, VARIANTS
 
 FOLDER = importlib.resources.files("metst_lib.experiment") / "published"
 #: The paper's data sets.
@@ -19,11 +20,15 @@ def table(number: int) -> pd.DataFrame:
         return pd.read_csv(text)
 
 
+def successors() -> pd.DataFrame:
+    """What later work of the authors prints, and where."""
+    with (FOLDER / "successors.csv").open() as text:
+        return pd.read_csv(text)
+
+
 def with_successors(number: int) -> pd.DataFrame:
     """The same, and below it what later work of the authors prints for its columns, where it prints any."""
-    with (FOLDER / "successors.csv").open() as text:
-        later = pd.read_csv(text)
-    printed = table(number)
+    later, printed = successors(), table(number)
     shared = [name for name in later if name in printed and name != "method"]
     return pd.concat([printed, later[["method", *shared]]]) if shared else printed
 
@@ -41,3 +46,27 @@ def details() -> dict[tuple[str, str, str], dict]:
     """Table IV by (data set, result synergy, task)."""
     rows = table(4).to_dict("records")
     return {(row["dataset"], row["result_synergy"], row["task"]): row for row in rows}
+
+
+def of_variant(dataset: str, variant: str) -> dict[str, tuple[str, float]]:
+    """What is printed of a variant on a data set: measure → (where, value). Of Table V, else of Tables II and
+    III or of a successor; {} where nothing is."""
+    if dataset not in THEIRS:
+        return {}
+    ablation = table(5).assign(method=[VARIANTS[name].title for name in ABLATION], source="Table V")
+    places = [ablation, table(3).assign(source="Table III"), successors()]
+    columns = {f"{dataset}_{short}": name for short, name in _SHORT.items()}
+    if dataset == "casme3":
+        places.append(table(2).assign(source="Table II"))
+        columns |= {name: f"recognition.{name}" for name in ("uf1", "uar")}
+    found: dict[str, tuple[str, float]] = {}
+    for rows in places:
+        for row in rows[rows["method"] == VARIANTS[variant].title].to_dict("records"):
+            for column, measure in columns.items():
+                if pd.notna(row.get(column)):
+                    found.setdefault(measure, (row["source"], row[column]))
+    return found
+
+
+# Columns of Tables III and V: name → measure.
+_SHORT = {"strs": "strs", "spotting_f1": "spotting.f1", "recognition_f1": "recognition.f1"}

@@ -99,6 +99,11 @@ def model_path(config: Config) -> Path:
     return config.places.data / "models" / config.edition / f"{config.variant}.npz"
 
 
+def pack_path(config: Config) -> Path:
+    """Where `metst share` puts what may travel of a variant."""
+    return edition_folder(config) / "shared" / f"{config.edition}-{config.variant}.json"
+
+
 def chapter_path(config: Config, chapter: str, suffix: str = ".html") -> Path:
     """Where the executed copy of a chapter goes, as a page or (".ipynb") as a notebook."""
     return edition_folder(config) / "notebooks" / f"{chapter}{suffix}"

@@ -1,8 +1,11 @@
 """The command line: each command does its work, and bad input ends in one line, not in a traceback."""
 
+import json
+
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from trials import lists, texts
 
 from metst_lib import experiment, synthetic
 from metst_lib.app.cli import main
@@ -127,3 +130,21 @@ def test_without_a_model_it_says_how_one_is_made(tiny_root, tmp_path):
     )
     assert "no model at" in printed and "`make demo` the demonstration's" in printed
     assert "Missing option '--out'" in metst("analyze", "my.mp4", code=2)
+
+
+def test_a_finished_run_is_shared_without_names_and_compared_with_itself(tiny_root, tmp_path):
+    metst("run", "synthetic", "flow-magnitude", "--root", tiny_root)
+    path = tmp_path / "pack.json"
+    printed = metst("share", "synthetic", "flow-magnitude", "--root", tiny_root, "--out", path)
+    assert "SYNTHETIC data" in printed and "Licence of the data" in printed and str(path) in printed
+    assert "hash" in metst("share", "synthetic", "flow-magnitude", "--root", tiny_root)
+    (usual,) = (tiny_root / "data" / "runs" / "synthetic" / "shared").glob("*.json")
+    assert usual.read_bytes() == path.read_bytes()
+    content = json.loads(path.read_text())
+    (seed,) = content["seeds"].values()
+    assert len(seed["by_video"]) == 3 == max(map(len, lists(content).values()))
+    assert len(seed["made_with"]) == 1 and seed["made"] and {"labels", "flow"} < set(content["inputs"])
+    assert not [text for text in texts(content) if "spNO" in text or str(tiny_root) in text]
+    assert "differs" not in metst("compare", path, path).split("Rule: ")[0]
+    none = metst("share", "synthetic", "me-tst", "--root", tiny_root, "--seeds", 2, code=1)
+    assert "Error: me-tst, seed 0: 0 of 3 folds are there" in none

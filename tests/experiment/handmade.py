@@ -11,12 +11,12 @@ ALL, HALF = {"s1": 2, "s2": 2, "s3": 2}, {"s1": 1, "s2": 1, "s3": 1}
 """Subject → how many of its two micro-expressions are hit."""
 
 
-def run(variant, found, seed=0, missing=(), stale=()):
+def run(variant, found, seed=0, missing=(), stale=(), dataset="synthetic", video="a"):
     """A run of three subjects with one negative and one surprise ME each; found: how many of each are hit."""
-    config = experiment.configure("synthetic", variant, seed)
+    config = experiment.configure(dataset, variant, seed)
     folds = {}
     for subject, hits in found.items():
-        key: Key = (subject, "a")
+        key: Key = (subject, video)
         truth = [Event(20, 30, emotion="negative"), Event(60, 70, emotion="surprise")]
         predicted = [*truth[:hits], Event(200, 210, emotion="negative")]
         scores = metrics.evaluate({key: predicted}, {key: truth})
