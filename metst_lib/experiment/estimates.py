@@ -3,13 +3,14 @@
 `Difference.words` alone decides what a text may say of two variants.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from metst_lib import inference, metrics
+from metst_lib.events import Video
 from metst_lib.experiment import flows
 from metst_lib.experiment.config import configure
 from metst_lib.experiment.runs import Run, read_run
@@ -126,15 +127,39 @@ def lacking(runs: Sequence[Run]) -> str:
     return f"{there} of {there + missing} folds" if missing else ""
 
 
-def our_rows(runs: Runs) -> pd.DataFrame:
+#: What stands beside a spotting F1: F1 by chance, and false alarms per minute.
+BESIDE = ("chance f1", "fp per minute")
+
+
+def beside(runs: Sequence[Run], videos: Iterable[Video]) -> dict[str, str]:
+    """`BESIDE` of one variant as text, means over its seeds; the runs complete, videos: for their lengths."""
+    found = [by_chance(run, videos) for run in runs]
+    chance, alarms = np.mean([(chance.f1, alarms) for chance, alarms in found], axis=0)
+    return dict(zip(BESIDE, (f"{chance:.4f}", f"{alarms:.1f}"), strict=True))
+
+
+def by_chance(run: Run, videos: Iterable[Video]) -> tuple[metrics.Chance, float]:
+    """What chance alone hits with the intervals of a complete run, and its false alarms per minute."""
+    lengths, truth = {video.key: video for video in videos}, run.truth
+    frames = {key: lengths[key].n_frames for key in truth}
+    seconds = sum(frames[key] / lengths[key].fps for key in truth)
+    chance = metrics.chance(run.predicted, truth, frames, kind=run.config.settings.kind)
+    return chance, metrics.per_minute(chance.observed.fp, seconds, fps=1)
+
+
+def our_rows(runs: Runs, videos: Iterable[Video] = ()) -> pd.DataFrame:
     """One row a variant: its title, and an `Estimate` for each of `metrics.MEASURES` as text.
 
-    A variant with missing folds has "k of n folds" in place of every number.
+    With videos, for their lengths, `BESIDE` as well. A variant with missing folds has "k of n folds" in place
+    of every number.
     """
-    rows = []
+    rows, videos = [], list(videos)
     for variant, of_seeds in runs.items():
         short = lacking(of_seeds)
-        cells = dict.fromkeys(metrics.MEASURES, short) if short else estimates(of_seeds)
+        if short:
+            cells = dict.fromkeys((*metrics.MEASURES, *BESIDE), short)
+        else:
+            cells = estimates(of_seeds) | (beside(of_seeds, videos) if videos else {})
         row = {"variant": variant, "type": "S&R", "method": VARIANTS[variant].title}
         rows.append(row | {measure: str(cell) for measure, cell in cells.items()})
     return pd.DataFrame(rows)

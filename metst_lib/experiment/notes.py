@@ -24,7 +24,8 @@ def fixed(table: str) -> list[str]:
 
 def caption(table: str, config: Config) -> str:
     """What stands above a table."""
-    return TEXTS["tables"][table]["caption"].format(kind=kind(config))
+    counted = {"micro": "an ME", "macro": "a macro-expression"}[config.settings.kind]
+    return TEXTS["tables"][table]["caption"].format(kind=f"{kind(config)}, counting videos with {counted}")
 
 
 def kind(config: Config) -> str:

@@ -23,7 +23,7 @@ from metst_lib._files import digest, sha256
 from metst_lib.datasets.reader import natural_key
 from metst_lib.events import EMOTIONS, Key, Video
 from metst_lib.experiment import flows, provenance, published, store
-from metst_lib.experiment.estimates import read_runs
+from metst_lib.experiment.estimates import by_chance, read_runs
 from metst_lib.experiment.packs import ByChance, Cells, Medians, OfSeed, OfSubject, OfVideo, Pack, sealed
 from metst_lib.experiment.runs import Run
 
@@ -88,8 +88,7 @@ def pack(runs: Sequence[Run], videos: Iterable[Video]) -> Pack:
 
 def _of_seed(run: Run, lengths: Mapping[Key, Video]) -> OfSeed:
     predicted, truth, scores, kind = run.predicted, run.truth, run.scores(), run.config.settings.kind
-    frames = {key: lengths[key].n_frames for key in truth}
-    chance = metrics.chance(predicted, truth, frames, kind=kind)
+    chance, alarms = by_chance(run, lengths.values())
     by_subject, by_video = [], []
     keys = sorted(truth, key=lambda key: [(natural_key(name), name) for name in key])
     for s, (subject, own) in enumerate(itertools.groupby(keys, key=lambda key: key[0]), start=1):
@@ -103,7 +102,6 @@ def _of_seed(run: Run, lengths: Mapping[Key, Video]) -> OfSeed:
             by_video.append(OfVideo(s, v, _seconds(lengths[key]), counts, len(predicted[key])))
         videos, found = len(by_video) - before, sum(video.intervals for video in by_video[before:])
         by_subject.append(OfSubject(s, videos, part.spotting, found, half_width, _cells(part.confusion)))
-    seconds = sum(video.seconds for video in by_video)
     medians = (
         _median(event.length for events in predicted.values() for event in events),
         _median(event.length for events in truth.values() for event in events),
@@ -112,7 +110,7 @@ def _of_seed(run: Run, lengths: Mapping[Key, Video]) -> OfSeed:
     return OfSeed(
         spotting=scores.spotting,
         chance=ByChance(chance.tp, chance.f1, chance.p),
-        fp_per_minute=metrics.per_minute(scores.spotting.fp, seconds, fps=1),
+        fp_per_minute=alarms,
         medians=Medians(*medians),
         by_subject=by_subject,
         by_video=by_video,

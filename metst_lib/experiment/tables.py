@@ -14,11 +14,14 @@ import numpy as np
 import pandas as pd
 
 from metst_lib._files import write_text
-from metst_lib.experiment import notes, provenance, published
+from metst_lib.events import Video
+from metst_lib.experiment import flows, notes, provenance, published
 from metst_lib.experiment.config import Config, configure
 from metst_lib.experiment.estimates import (
+    BESIDE,
     Difference,
     Runs,
+    beside,
     differences,
     estimates,
     lacking,
@@ -125,11 +128,11 @@ def make(dataset: str = "synthetic", seeds: Sequence[int] = (0,), **options: str
     """
     config = configure(dataset, **options)
     every = read_runs(dataset, tuple(dict.fromkeys((*OURS, *ABLATION))), seeds, **options)
-    about = notes.about(config, len(seeds))
+    about, videos = notes.about(config, len(seeds)), flows.load_data(config).videos
     return [
-        *_tables_1_to_3(config, {variant: every[variant] for variant in OURS}, about),
-        _table_4(config, every, about),
-        _table_5(config, {variant: every[variant] for variant in ABLATION}, about),
+        *_tables_1_to_3(config, {variant: every[variant] for variant in OURS}, videos, about),
+        _table_4(config, every, videos, about),
+        _table_5(config, {variant: every[variant] for variant in ABLATION}, videos, about),
         difference_table(every),
     ]
 
@@ -139,8 +142,10 @@ def _made(name: str, config: Config, frame: pd.DataFrame, runs: Runs, sources: A
     return Table(name, notes.caption(name, config), frame, (*said, *notes.fixed(name)), runs, sources)
 
 
-def _tables_1_to_3(config: Config, runs: Runs, about: tuple[str, ...]) -> list[Table]:
-    ours, where, absent = our_rows(runs), config.reader.title, notes.absent(runs)
+def _tables_1_to_3(
+    config: Config, runs: Runs, videos: Sequence[Video], about: tuple[str, ...]
+) -> list[Table]:
+    ours, where, absent = our_rows(runs, videos), config.reader.title, notes.absent(runs)
     said = (*about, *missing_folds(runs))
     theirs = {
         "table1_spotting_f1": {f"{TITLES[name]}, published": name for name in THEIRS},
@@ -152,11 +157,11 @@ def _tables_1_to_3(config: Config, runs: Runs, about: tuple[str, ...]) -> list[T
         },
     }
     mine = {
-        "table1_spotting_f1": {f"{where}, ours": "spotting.f1"},
+        "table1_spotting_f1": {f"{where}, ours": "spotting.f1"} | _beside(where),
         "table2_recognition": {
             f"{name.upper()}, {where}, ours": f"recognition.{name}" for name in ("uf1", "uar")
         },
-        "table3_analysis": {f"{title}, {where}, ours": measure for title, (_, measure) in _ANALYSIS.items()},
+        "table3_analysis": _analysed(where),
     }
     more = {"table2_recognition": absent}
     more["table3_analysis"] = (*absent, *notes.fitted(runs["flow-magnitude"][0]))
@@ -177,6 +182,17 @@ _ANALYSIS = {
 }
 
 
+def _beside(where: str) -> dict[str, str]:
+    """Columns that stand beside a spotting F1 of ours."""
+    return dict(zip((f"F1 by chance, {where}, ours", f"FP/min, {where}, ours"), BESIDE, strict=True))
+
+
+def _analysed(where: str) -> dict[str, str]:
+    """Our columns of Tables III and V: heading → name in `our_rows`."""
+    columns = {f"{title}, {where}, ours": measure for title, (_, measure) in _ANALYSIS.items()}
+    return columns | _beside(where)
+
+
 def _with_published(
     theirs: pd.DataFrame, columns: dict[str, str], ours: pd.DataFrame, mine: dict[str, str]
 ) -> pd.DataFrame:
@@ -190,7 +206,7 @@ def _with_published(
     return pd.concat([above, below], ignore_index=True).fillna(DASH)
 
 
-def _table_4(config: Config, runs: Runs, about: tuple[str, ...]) -> Table:
+def _table_4(config: Config, runs: Runs, videos: Sequence[Video], about: tuple[str, ...]) -> Table:
     """Table IV: counts and ratios of both tasks, without and with result-level synergy."""
     theirs, columns = published.details(), {}
     for name in THEIRS:
@@ -206,9 +222,12 @@ def _table_4(config: Config, runs: Runs, about: tuple[str, ...]) -> Table:
     for words, variant in pair.items():
         for task, short in _TASKS.items():
             heading = f"{config.reader.title}, {words}, {short}, ours"
-            columns[heading], sources[heading] = _details(runs[variant], task), (variant,)
+            lengths = videos if task == "spotting" else ()
+            columns[heading], sources[heading] = _details(runs[variant], task, lengths), (variant,)
     of_pair = {variant: runs[variant] for variant in pair.values()}
-    frame = pd.DataFrame({"Metric": list(_DETAILS), **columns})
+    rows = [*_DETAILS, "F1 by chance", "FP/min"]
+    filled = {heading: column + [DASH] * (len(rows) - len(column)) for heading, column in columns.items()}
+    frame = pd.DataFrame({"Metric": rows, **filled})
     said = (*about, *missing_folds(of_pair), *notes.absent(of_pair))
     return _made("table4_result_synergy", config, frame, of_pair, sources, *said)
 
@@ -227,16 +246,17 @@ _DETAILS = {
 }
 
 
-def _details(runs: Sequence[Run], task: str) -> list[str]:
-    """One column of Table IV, from top to bottom."""
+def _details(runs: Sequence[Run], task: str, videos: Sequence[Video]) -> list[str]:
+    """One column of Table IV, from top to bottom; videos: where chance and false alarms stand below."""
     if short := lacking(runs):
-        return [short] * len(_DETAILS)
+        return [short] * (len(_DETAILS) + 2 * bool(videos))
     parts = [getattr(run.scores(), task) for run in runs]
     ratios = estimates(runs)
     counts = [_count([part.tp + part.fn for part in parts])]
     counts += [_count([getattr(part, name) for part in parts]) for name in ("tp", "fp", "fn")]
     measures = [f"{task}.{name}" for name in ("precision", "recall", "f1")]
-    return [*counts, *(str(ratios[measure]) for measure in (*measures, "strs"))]
+    shown = [*counts, *(str(ratios[measure]) for measure in (*measures, "strs"))]
+    return shown + list(beside(runs, videos).values()) if videos else shown
 
 
 def _count(values: Sequence[int]) -> str:
@@ -246,9 +266,10 @@ def _count(values: Sequence[int]) -> str:
     return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
 
 
-def _table_5(config: Config, runs: Runs, about: tuple[str, ...]) -> Table:
+def _table_5(config: Config, runs: Runs, videos: Sequence[Video], about: tuple[str, ...]) -> Table:
     """Table V: which parts a row has, what the paper prints for it, and ours."""
-    theirs, ours = published.table(5), our_rows(runs).set_index("variant")
+    theirs = published.table(5)
+    ours = our_rows(runs, videos).set_index("variant")
     variants = [VARIANTS[name] for name in ABLATION]
     frame = pd.DataFrame({"Row": theirs["row"].astype(str)})
     for title, has in _PARTS.items():
@@ -256,8 +277,8 @@ def _table_5(config: Config, runs: Runs, about: tuple[str, ...]) -> Table:
     for name in THEIRS:
         for title, (measure, _) in _ANALYSIS.items():
             frame[f"{title}, {TITLES[name]}, published"] = theirs[f"{name}_{measure}"].map("{:.4f}".format)
-    for title, (_, measure) in _ANALYSIS.items():
-        frame[f"{title}, {config.reader.title}, ours"] = ours.loc[list(ABLATION), measure].tolist()
+    for heading, name in _analysed(config.reader.title).items():
+        frame[heading] = ours.loc[list(ABLATION), name].tolist()
     said = (*about, *missing_folds(runs), *notes.absent(runs), *notes.unequal(config))
     return _made("table5_ablation", config, frame, runs, [(name,) for name in ABLATION], *said)
 
