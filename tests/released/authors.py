@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from metst_lib.released.weights import SPELLINGS, released_names, released_shapes
 from metst_lib.ssm import Mamba
 
 WINDOWS = (4, 5, 2)  # of 600, 700 and 400 frames at 200 fps, every 7th taken, k = 30
@@ -240,4 +241,31 @@ def random_weights(folder):
     """The folder, with random weights of the released shapes for each subject."""
     for seed, (subject, _) in enumerate(SAMMLV):
         saved(folder / f"subject_{subject}.pkl", released_state(seed))
+    return folder
+
+
+def in_their_spelling(model, name):
+    """The state dict of a network of ours as the authors would have saved it; the unused part is random."""
+    (spelling,) = [known for known in SPELLINGS if known.name == name]
+    ours = model.state_dict()
+    state = {key: torch.randn(shape) for key, shape in released_shapes(spelling).items()}
+    return state | {theirs: ours[key] for key, theirs in released_names(spelling).items()}
+
+
+def in_a_clone(folder, name, states, videos):
+    """A folder in the layout of the authors' repository. Returns it.
+
+    name: what they call the data set. states: subject's id -> state dict. videos: of each, windows (W, C, k),
+    in natural order of subject and video.
+    """
+    weights = folder / "weights" / f"{name}_4emo"
+    weights.mkdir(parents=True, exist_ok=True)
+    for subject, state in states.items():
+        saved(weights / f"subject_{subject}.pkl", state)
+    content = [[np.float64(window) for window in video] for video in videos]
+    caches = folder / "cache" / ("ME-TST+" if content[0][0].shape[0] == 36 else "ME-TST")
+    caches.mkdir(parents=True, exist_ok=True)
+    parts = {"SAMMLV": ("",), "CASME_3": ("_1", "_2", "_3", "_4", "_5")}[name]
+    for part, some in zip(parts, np.array_split(np.arange(len(content)), len(parts)), strict=True):
+        written(caches / f"{name}_dataset{part}.pkl", [content[i] for i in some])
     return folder
