@@ -6,7 +6,7 @@ Sec. III-C: feature-level synergy is the neutral class taking part in Eq. 9.
 Whatever `fit` learns, weights of the network, running statistics of its batch normalisation and class
 weights, comes from the videos it is given and from nothing else; `fold.split` decides which those are.
 
-What the paper leaves open is done as in the authors' ME-TST: Adam with a one-cycle learning rate; windows
+What the paper leaves open is done as in the authors' code: Adam with a one-cycle learning rate; windows
 without an event drawn once, before the first epoch; each window scaled by a random factor whenever it is
 seen; class weights balanced over the frames of the drawn windows, neutral's times six; the cross-entropy
 averaged over frames rather than over weights. There is no validation set to stop by.
@@ -38,7 +38,7 @@ FLAT = 1e-6
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a network is trained. The defaults are those of the released ME-TST on SAMM-LV.
+    """How a network is trained. The defaults are those of the authors' code of 2025 on SAMM-LV.
 
     epochs, batch (windows), lr: highest learning rate of the one-cycle schedule. ratio: windows without a
     micro-expression for each one with. spot_weight, recognition_weight: of Eq. 8 and Eq. 9 in the sum.
@@ -47,8 +47,8 @@ class TrainingSettings:
     there is one, else "cpu" or "cuda".
     """
 
-    epochs: int = 30
-    lr: float = 1e-4
+    epochs: int = 50
+    lr: float = 3e-4
     batch: int = 32
     ratio: float = 0.5
     spot_weight: float = 0.9

@@ -68,20 +68,13 @@ def absent(runs: Runs) -> tuple[str, ...]:
 
 
 def unequal(config: Config) -> tuple[str, ...]:
-    """What else differs between rows with one path and rows with two: size and training settings."""
+    """What else differs between rows with one path and rows with two: the size."""
     sizes = {}
     for variant in ("me-tst", "single-path-18roi", "slowfast-5roi", "me-tst-plus"):
         network = dataclasses.replace(config, variant=variant).recipe.build()
         sizes[variant] = sum(parameter.numel() for parameter in network.parameters())
     rows = "; ".join(f"row {ABLATION.index(variant) + 1} {size:,}" for variant, size in sizes.items())
-    size = f"Networks differ in size as well (parameters: {rows})"
-    one, two = (config.settings.training[name] for name in ("METST", "METSTPlus"))
-    if one == two:
-        return (f"{size}; all are trained alike.",)
-    return (
-        f"{size}, and in training: one path {one.epochs} epochs at {one.lr:g} at most, two paths "
-        f"{two.epochs} at {two.lr:g}.",
-    )
+    return (f"Networks differ in size as well (parameters: {rows}); all are trained alike.",)
 
 
 def paired(seeds: int, intervals: int) -> list[str]:

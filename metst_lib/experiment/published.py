@@ -19,6 +19,15 @@ def table(number: int) -> pd.DataFrame:
         return pd.read_csv(text)
 
 
+def with_successors(number: int) -> pd.DataFrame:
+    """The same, and below it what later work of the authors prints for its columns, where it prints any."""
+    with (FOLDER / "successors.csv").open() as text:
+        later = pd.read_csv(text)
+    printed = table(number)
+    shared = [name for name in later if name in printed and name != "method"]
+    return pd.concat([printed, later[["method", *shared]]]) if shared else printed
+
+
 def contradictions() -> pd.DataFrame:
     """What the paper prints beside what its own numbers give: columns place, printed, elsewhere, remark.
 

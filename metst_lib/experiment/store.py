@@ -26,7 +26,7 @@ from metst_lib.fold import Fold
 from metst_lib.metrics import MEASURES, Scores
 
 #: A number for each step, raised by whoever changes what it computes: what was made before is stale then.
-STEPS = {"flow": 2, "training": 1, "baseline": 1, "prediction": 1, "spotting": 1, "metrics": 1}
+STEPS = {"flow": 2, "training": 2, "baseline": 1, "prediction": 2, "spotting": 1, "metrics": 1}
 
 #: What stands for the flow of a video that can give none.
 NO_FLOW = "no flow"

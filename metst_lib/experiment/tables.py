@@ -96,7 +96,7 @@ class Table:
 # --- the paper's tables ---------------------------------------------------------------------------------
 
 #: The variants that Tables I–III show, the yardstick first.
-OURS = ("flow-magnitude", "window-classifier", "transformer", "me-tst", "me-tst-plus")
+OURS = ("flow-magnitude", "window-classifier", "transformer", "me-tst", "me-tst-plus", "boosting-vrme")
 
 #: What is compared with what: (what changes, variant, the variant it is held against).
 PAIRS = (
@@ -108,6 +108,7 @@ PAIRS = (
     ("both synergies, in ME-TST", "me-tst", "me-tst-no-synergy"),
     ("slow and fast path, without result-level synergy (two changes)", "slowfast-5roi", "me-tst"),
     ("18 regions, without result-level synergy (two changes)", "single-path-18roi", "me-tst"),
+    ("one branch, and intervals along the curve (two changes)", "boosting-vrme", "me-tst-plus"),
     ("ME-TST+ in place of ME-TST", "me-tst-plus", "me-tst"),
     ("everything: the last row against the first", "me-tst-plus", "me-tst-no-synergy"),
     ("Mamba in place of attention, in ME-TST", "me-tst", "transformer"),
@@ -161,7 +162,7 @@ def _tables_1_to_3(config: Config, runs: Runs, about: tuple[str, ...]) -> list[T
     more["table3_analysis"] = (*absent, *notes.fitted(runs["flow-magnitude"][0]))
     found = []
     for number, (name, columns) in enumerate(theirs.items(), start=1):
-        published_rows = published.table(number)
+        published_rows = published.with_successors(number)
         frame = _with_published(published_rows, columns, ours, mine[name])
         sources = [()] * len(published_rows) + [(variant,) for variant in runs]
         found.append(_made(name, config, frame, runs, sources, *said, *more.get(name, ())))

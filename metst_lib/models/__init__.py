@@ -27,7 +27,8 @@ from torch import nn
 
 from metst_lib.models.comparators import ConvPool, Transformer, WindowClassifier
 from metst_lib.models.comparators import hard_targets as hard_targets
-from metst_lib.models.layers import Block, ConvNorm, Stem
+from metst_lib.models.layers import Block, Stem
+from metst_lib.models.layers import ConvNorm as ConvNorm
 from metst_lib.models.me_tst import METST
 from metst_lib.models.me_tst_plus import METSTPlus
 

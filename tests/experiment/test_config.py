@@ -34,7 +34,8 @@ def test_presets_are_those_of_the_paper_and_the_released_code():
     assert (sammlv.settings.frame_step, sammlv.settings.window) == (7, 30)
     for config, batch, ratio in ((casme3, 256, 4.0), (sammlv, 32, 0.5)):
         training = config.recipe.training
-        assert (training.epochs, training.lr, training.batch, training.ratio) == (30, 1e-4, batch, ratio)
+        assert (training.epochs, training.lr, training.batch, training.ratio) == (50, 3e-4, batch, ratio)
+        assert config.recipe.size == {"init": "released"}
     assert sammlv.recipe.build().stem is not None
     size = sum(p.numel() for p in sammlv.recipe.build().parameters())
     small = sum(p.numel() for p in configure().recipe.build().parameters())
@@ -43,8 +44,9 @@ def test_presets_are_those_of_the_paper_and_the_released_code():
 
 def test_table_v_has_its_seven_rows_in_order():
     rows = [
-        (v.roi_set, v.network, v.feature_synergy, v.result_synergy) for v in experiment.VARIANTS.values()
-    ][3:]
+        (v.roi_set, v.network, v.feature_synergy, v.result_synergy)
+        for v in map(experiment.VARIANTS.get, experiment.ABLATION)
+    ]
     assert rows == [
         ("5", "METST", False, False),
         ("5", "METST", True, True),
@@ -129,3 +131,10 @@ def test_saving_memory_gives_the_same_network():
     sparing = dataclasses.replace(configure(), recompute=True).recipe.build()
     pairs = zip(plain.state_dict().items(), sparing.state_dict().items(), strict=True)
     assert all(a[0] == b[0] and torch.equal(a[1], b[1]) for a, b in pairs)
+
+
+def test_boosting_vrme_has_one_branch_and_a_rule_of_its_own():
+    recipe = configure(variant="boosting-vrme").recipe
+    assert recipe.build().recognition is None and recipe.roi_set == "18"
+    assert (recipe.rule.growth, recipe.rule.width, recipe.rule.neutral) == ("curve", "median", "zero")
+    assert configure(variant="me-tst-plus").recipe.rule.growth == "none"

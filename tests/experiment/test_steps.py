@@ -215,7 +215,7 @@ CHANGES = {
     "baseline": (baseline, "displacement", lambda path: lambda seen: 1.001 * path(seen)),
     "prediction": (windows, "stitch", lambda join: lambda *given: np.roll(join(*given), 1, axis=0)),
     "spotting": (spotting, "smooth", lambda mean: lambda *given: np.roll(mean(*given), 1)),
-    "metrics": (metrics, "IOU", lambda least: 0.4),
+    "metrics": (metrics.matching, "IOU", lambda least: 0.4),
 }
 
 
