@@ -45,7 +45,7 @@ def replay(folder: Path, dataset: str, data: Path | None, out: Path | None, root
         subjects = f"{len(found.subjects)} of {found.of} subjects"
         click.echo(f"\n{found.network} on {name}, {subjects}, k_p = {found.half_width} frames")
         click.echo("Stitched by batch, as the authors' code runs. In brackets what Table IV has.\n")
-        for table in (found.table4(published.table), found.tables123(published.table)):
+        for table in (found.table4(published.with_successors), found.tables123(published.with_successors)):
             click.echo(
                 tabulate(_as_text(table), headers="keys", showindex=False, disable_numparse=True) + "\n"
             )
@@ -55,7 +55,9 @@ def replay(folder: Path, dataset: str, data: Path | None, out: Path | None, root
         click.echo(
             "\n".join(["What differs from the authors' code, and why:", *(f"- {n}" for n in found.notes)])
         )
-        click.echo(f"All of it, and the counts of each subject: {found.write(out, published.table)}")
+        click.echo(
+            f"All of it, and the counts of each subject: {found.write(out, published.with_successors)}"
+        )
     if len(failed) == len(names):
         raise FileNotFoundError("; ".join(failed))
     for line in failed:
