@@ -9,6 +9,8 @@ WORKFLOW = $(RUN) --cores $(CORES)
 # Where `reproduce` runs: here, JOBS folds at once, or by PROFILE=profiles/slurm on a cluster, JOBS jobs in its queue
 JOBS ?= $(CORES)
 PROFILE ?=
+# A clone of the authors' repository, whose caches `reproduce` takes for flow: the owners' tables then do without frames
+RELEASED ?=
 RESOURCES ?=
 FOLDS_AT_ONCE = $(if $(filter all,$(JOBS)),,--jobs $(JOBS))
 WHERE = $(if $(PROFILE),--profile $(PROFILE) $(FOLDS_AT_ONCE),--cores $(JOBS)) $(if $(RESOURCES),--resources $(RESOURCES))
@@ -26,7 +28,8 @@ edition:  # the stored edition, figures/synthetic/: the demonstration with three
 	rm -f figures/synthetic/*
 	cp figures/demo/* figures/synthetic/
 
-reproduce: .venv/ready  # the same on a data set under data/: make reproduce DATASET=casme3 SEEDS=3 JOBS=4
+reproduce: .venv/ready  # the same on a data set under data/: make reproduce DATASET=casme3 SEEDS=3 JOBS=4 [RELEASED=path/to/ME-TST]
+	$(if $(RELEASED),.venv/bin/metst flow $(DATASET) --released "$(RELEASED)")
 	-.venv/bin/metst data check $(DATASET)
 	.venv/bin/metst plan $(DATASET) --seeds $(SEEDS) $(FOLDS_AT_ONCE)
 	$(RUN) $(WHERE) --keep-going --config dataset=$(DATASET) seeds=$(SEEDS) || \

@@ -40,7 +40,7 @@ API = "book/api"
 PARTS = {
     "Chapters": ("notebooks/README", "notebooks/0*", "notebooks/TEACHING"),
     "Results": ("figures/README", "benchmarks/README"),
-    "Data and responsible use": ("data/README", "DATA_STATEMENT", "MODEL_CARD"),
+    "Data and responsible use": ("data/README", "metst_lib/released/README", "DATA_STATEMENT", "MODEL_CARD"),
     "Library": (f"{API}/index", f"{API}/commands", "book/README"),
 }
 """Parts of the site and their pages, as patterns; what is not there is left out."""

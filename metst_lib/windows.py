@@ -66,7 +66,8 @@ def stitch(values: np.ndarray, starts: np.ndarray, n_frames: int, mode: str = "m
     """The values of the windows (W, k, ...) as one per frame of the video (T, ...).
 
     mode="mean": the mean over all windows that see the frame. mode="released": the earliest window that sees
-    the frame decides, as in the authors' ME-TST, where every window but the first gives its second half.
+    the frame decides, as the authors mean it: every window but the first gives its second half. (Their code
+    takes the first of each batch for the first of a video; only a replay of their weights does that too.)
 
     Raises ValueError for an unknown mode, shapes that disagree, or a frame that no window sees.
     """

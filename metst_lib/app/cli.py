@@ -55,12 +55,23 @@ def doctor(root: str) -> None:
     default=["me-tst"],
     help="The variant whose regions are wanted; repeat for more, all in one pass.",
 )
+@click.option(
+    "--released",
+    default="",
+    metavar="CLONE",
+    help="A clone of the authors' repository: its caches become the flow, for all variants that they serve.",
+)
 @threads_option
 @experiment_options
-def flow(dataset: str, variants: tuple[str, ...], jobs: int, **options: str) -> None:
-    """Extract and cache the ROI flow of every video of DATASET."""
+def flow(dataset: str, variants: tuple[str, ...], released: str, jobs: int, **options: str) -> None:
+    """Extract and cache the ROI flow of every video of DATASET, or take it from the authors' caches."""
     from metst_lib import experiment
 
+    if released:  # neither frames nor landmarks are needed
+        served = experiment.flows.import_cache(experiment.configure(dataset, **options), released)
+        variants = tuple(name for name, what in experiment.VARIANTS.items() if what.roi_set in served)
+        if others := [name for name in experiment.VARIANTS if name not in variants]:
+            click.echo(f"No flow for {', '.join(others)}: {released} has no cache of 18 regions", err=True)
     wanted = [experiment.configure(dataset, variant, **options) for variant in variants]
     configs = list({experiment.store.flow_folder(config): config for config in wanted}.values())
     audit = experiment.load_data(configs[0]).audit

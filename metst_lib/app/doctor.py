@@ -203,7 +203,9 @@ def sets(data: Path) -> Iterator[Line]:
         except (FileNotFoundError, ValueError) as error:
             if isinstance(error, FileNotFoundError) and (data / "flow" / name).is_dir():
                 found = "tables and imported flow, no frames"
-                yield Line(what, NOTE, found, "enough for notebooks 03 and 05")
+                yield Line(
+                    what, NOTE, found, "enough for notebooks 03 to 05 (04: with the flow of 18 regions)"
+                )
             else:
                 yield Line(what, PROBLEM, str(error), f"metst data check {name}")
         else:

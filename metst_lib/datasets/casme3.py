@@ -94,7 +94,7 @@ def _micro_row(reader: RowReader, row: int, cells: dict[str, Any], twin: _Twin |
     onset, apex, offset = frames
     if repair and onset == 0 and apex == 0:
         reason = f"onset and apex are 0 (offset {offset:g}): where the event lies cannot be told"
-        if reader.as_released:  # its error 4: not copied, since it would make a wrong label
+        if reader.as_released:  # not copied: it would make a wrong label
             reason += "; the released code drops it too, but gives its emotion to the next one of the video"
         return reader.note("dropped", reason)
     if reader.as_released and letter != letter.lower():

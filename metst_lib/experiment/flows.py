@@ -17,12 +17,13 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from metst_lib import datasets, flow, rois
-from metst_lib._files import digest, sha256
+from metst_lib._files import digest, sha256, sweep
 from metst_lib.datasets import Dataset, frames, landmarks
 from metst_lib.events import Key, Video, named, window_starts
 from metst_lib.experiment import records, store
 from metst_lib.experiment.config import Config
 from metst_lib.experiment.records import Failure, FlowReport, VideoFlow
+from metst_lib.experiment.variants import VARIANTS
 from metst_lib.released import caches
 
 
@@ -250,7 +251,7 @@ def prepare(
     reader, videos = config.reader, flows.data.videos
     if reader.flow is None and all(video.source is None for video in videos):
         raise FileNotFoundError(
-            f"no frames of {config.dataset}: the authors' caches hold the flow of 5 regions, and "
+            f"no frames of {config.dataset}: the imported caches hold the flow of 5 regions, and "
             f"{config.variant} reads {len(rois.roi_set(config.what.roi_set))}"
         )
     if reader.flow is None and config.places.landmarks.is_dir():
@@ -326,28 +327,48 @@ def flow_report(config: Config) -> FlowReport:
     return report
 
 
-def import_cache(config: Config, files: Sequence[str | Path]) -> FlowReport:
-    """Keep the authors' caches of a data set as its flow, without any frames; returns the report.
+def import_cache(config: Config, clone: str | Path) -> dict[str, FlowReport]:
+    """Keep the authors' caches of a data set, in a clone of their repository, as its flow. No frames needed.
 
-    Raises as `released.caches.read_caches`, and ValueError where the folder holds flow that was made from
-    frames. Nothing is written then.
+    Returns the report of each set of regions that the clone serves: a cache of 18 regions serves 5 as well.
+    What holds is left as it is; killed half-way it may be called again. Raises as
+    `released.caches.read_clone`, and ValueError where there is flow that was made from frames. Nothing is
+    written then.
     """
-    settings, folder = config.settings, store.flow_folder(config)
-    read = caches.read_caches(
-        config.dataset, files, config.places.data, window=settings.window, frame_step=settings.frame_step
-    )
-    if not imported_ranges(config) and (own := sorted(folder.glob("*.npz"))):
-        raise ValueError(
-            f"{folder} holds flow that was made from frames, first {own[0].name}: move or delete it before "
-            "you import a cache. Nothing was imported"
-        )
+    how = {"window": config.settings.window, "frame_step": config.settings.frame_step}
+    read = caches.read_clone(config.dataset, clone, config.places.data, **how)
+    readers = {what.roi_set: name for name, what in VARIANTS.items()}
+    into = {roi_set: dataclasses.replace(config, variant=readers[roi_set]) for roi_set in read}
+    for each in into.values():
+        folder = store.flow_folder(each)
+        sweep(folder)
+        files = sorted(path for path in folder.glob("*.npz") if not path.name.startswith("."))
+        own = [path for path in files if not records.imported(path)]
+        if own and not imported_ranges(each):
+            raise ValueError(
+                f"{folder} holds flow that was made from frames, first {own[0].name}: move or delete it "
+                "before you import a cache. Nothing was imported"
+            )
+    return {roi_set: _import(into[roi_set], cached) for roi_set, cached in read.items()}
+
+
+def _import(config: Config, cached: caches.Imported) -> FlowReport:
+    """Keep the flow of a cache; the report, without which none of it counts, is written last."""
+    source, key = records.Imported(cached.hashes, cached.ranges), digest(cached.hashes)
+    paths = {
+        video: store.flow_path(config, Video(*video, flow.fps, flow.n_frames, ()))
+        for video, flow in cached.flows.items()
+    }
+    report = records.read(store.flow_report_path(config), FlowReport)
+    if report and report.imported == source:
+        told = report.videos
+        if all(records.current_flow(path, v, key, told.get(named(v))) for v, path in paths.items()):
+            return report
     store.flow_report_path(config).unlink(missing_ok=True)
-    key, found = digest(read.hashes), {}
-    for (subject, name), made in read.flows.items():
-        video = Video(subject, name, made.fps, made.n_frames, ())
-        made.settings["replaced"] = 0
-        path = store.flow_path(config, video)
-        found[named(video.key)] = records.save_flow(path, video.key, key, made)
-    report = FlowReport(found, {}, records.Imported(read.hashes, read.ranges))
+    found = {}
+    for video, made in cached.flows.items():
+        made.settings.update(replaced=0, imported=True)
+        found[named(video)] = records.save_flow(paths[video], video, key, made)
+    report = FlowReport(found, {}, source)
     records.write(store.flow_report_path(config), report)
     return report

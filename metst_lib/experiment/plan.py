@@ -223,7 +223,8 @@ def workflow(
     jobs = [_job(run, number, group) for run in configs for number, group in enumerate(groups)]
     read, both = {path for job in jobs for path in job.flow}, ("me-tst", "me-tst-plus")
     flow = {name: path for name in both if (path := store.flow_report_path(_run(edition, name))) in read}
-    chapters = _chapters(reader, names)
+    seen = not there or any(video.source for video in flows.load_data(edition).videos)
+    chapters = _chapters(reader, names, seen)
     folder = store.figures_folder(edition)
     drawn = {"06_visualization": [folder / f"{name}.{kind}" for name in DRAWN for kind in ("png", "pdf")]}
     return SimpleNamespace(
@@ -268,10 +269,10 @@ def _job(config: Config, number: int, subjects: list[str]) -> Job:
     )
 
 
-def _chapters(reader: datasets.Reader, variants: Sequence[str]) -> list[str]:
-    """The notebooks that are executed: of signals no frames can be shown, and a video of one's own is no part
-    of a data set."""
-    left_out = {"01", "02", "06"} if reader.flow else set()
+def _chapters(reader: datasets.Reader, variants: Sequence[str], seen: bool) -> list[str]:
+    """The notebooks that are executed: where there are no frames, of signals and of imported flow, none can
+    be shown, and a video of one's own is no part of a data set."""
+    left_out = {"01", "02", "06"} if reader.flow or not seen else set()
     left_out |= set() if reader.truth else {"07"}
     asked = [name for name, shown in CHAPTERS.items() if set(shown) <= set(variants)]
     return [name for name in asked if name[:2] not in left_out]

@@ -116,6 +116,15 @@ def load_flow(path: Path, video: Key, key: str | None = None) -> RoiFlow:
     return flow
 
 
+def imported(path: Path) -> bool:
+    """Whether a flow file was taken from the authors' caches."""
+    try:
+        about = read_npz(path, "about", "a flow file")["about"]
+        return bool(_adapter(_About).validate_json(str(about)).settings.get("imported"))
+    except ValueError:
+        return False
+
+
 def current_flow(path: Path, video: Key, key: str, about: VideoFlow | None) -> VideoFlow | None:
     """What is to be said of a video's flow file, where it was made of `key`; None where it was not.
 

@@ -61,9 +61,9 @@ def extract_sets(
     Memory grows with window and threads, not with the video.
 
     ValueError for an unknown roi_set or mode and, naming the video, for an odd window, a video shorter than a
-    window, a frame that is not grey uint8 or changes size, landmarks of a wrong shape, no face in the whole
-    video, a region of any set of which nothing lies in the crop (both but with mode "released"), flow that is
-    not finite.
+    window, a frame that is not grey uint8 or changes size, landmarks of a wrong shape, flow that is not
+    finite, no face in the whole video, a region of any set of which nothing lies in the crop. Mode "released"
+    goes on without a face and without a region, but for the right brow's.
     """
     sets = {roi_set: rois.roi_set(roi_set) for roi_set in roi_sets}
     regions = tuple(dict.fromkeys(roi for chosen in sets.values() for roi in chosen))

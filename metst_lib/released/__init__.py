@@ -1,5 +1,7 @@
 """What the authors released, read safely: weights, caches of flow, and what they score.
 
+`README.md` beside this file tells what was released when, what of it stands here, and what is not known.
+
 May import the method, `kernels`, `datasets` and `synthetic`.
 """
 

@@ -1,13 +1,11 @@
-"""The authors' caches of regional flow, read safely: flow of ours without any video.
+"""The authors' caches of regional flow, read safely (`arrays`): flow of ours without any video.
 
-They come as pickles, and a pickle can run any code when it is loaded: an unpickler that knows numpy arrays
-and plain containers refuses everything else by name before anything runs.
-
-Glossary: W windows of a video, k frames of a window, T frames of a video, 10 channels: x and y of five
-regions.
+Glossary: W windows of a video, k frames of a window, T frames of a video, C channels: x and y of five regions
+(10) or of eighteen (36).
 """
 
-import pickle
+import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from metst_lib import datasets
+from metst_lib import datasets, rois
 from metst_lib._files import sha256
 from metst_lib.datasets.reader import natural_key
 from metst_lib.events import Key, window_starts
 from metst_lib.flow import RoiFlow
-from metst_lib.released.weights import CHANNELS
+from metst_lib.released import arrays, clone
 
+#: Channels of a cache -> its set of regions.
+CHANNELS = {len(rois.channel_names(name)): name for name in rois.ROI_SETS}
 #: The data sets whose flow the authors released.
 CACHED = ("sammlv", "casme3")
 #: Number of the frame that the released code takes as the first of a video, in both sets. CAS(ME)³'s videos
@@ -42,33 +42,76 @@ class Imported:
     ranges: list[tuple[str, str, int, int]]
 
 
-def load_cache(path: str | Path) -> list[np.ndarray]:
-    """A released cache of flow: one float32 array (W, 10, k) per video, in the order of the file.
+def load_cache(path: str | Path | Sequence[str | Path]) -> list[np.ndarray]:
+    """A released cache of flow: one float32 array (W, C, k) per video, in the order of the file.
 
-    The videos are those with a micro-expression, in natural order of subject and name; k is 50 for CAS(ME)³
-    and 30 for SAMM-LV. A video without any window has W = 0.
+    path: the file, or its parts in their order. The videos are those with a micro-expression, in natural
+    order of subject and name; k is 50 for CAS(ME)³ and 30 for SAMM-LV. A video without any window has W = 0.
 
-    Raises FileNotFoundError, and ValueError that names the file where it is cut short, asks for anything but
-    numpy arrays and plain containers (which is named; nothing of it runs), holds windows of other shapes, or
-    holds NaN or infinity.
+    Raises FileNotFoundError, and ValueError that names the file where it is a git-lfs pointer, is cut short,
+    asks for anything but float arrays in lists (which is named; nothing of it runs) or for more of them than
+    it has bytes, holds windows of other shapes, or holds NaN or infinity.
     """
-    path = Path(path)
+    paths = [Path(part) for part in ([path] if isinstance(path, str | os.PathLike) else path)]
+    if not paths:
+        raise ValueError("no cache to read: no file is named")
+    videos = [video for part in paths for video in _videos(part)]
+    forms = sorted({video.shape[1:] for video in videos if len(video)})
+    if len(forms) > 1:
+        raise ValueError(f"{_names(paths)}: windows of different forms: {', '.join(map(str, forms))}")
+    form = forms[0] if forms else (min(CHANNELS), 0)
+    return [video if len(video) else np.empty((0, *form), np.float32) for video in videos]
+
+
+def _videos(path: Path) -> list[np.ndarray]:
+    """The videos of one file, (W, C, k) float32 each."""
     if not path.is_file():
         raise FileNotFoundError(f"no cache at {path}")
+    clone.refuse_pointer(path)
+    data = path.read_bytes()
     try:
-        with path.open("rb") as file:
-            content = _ArrayUnpickler(file).load()
+        content = arrays.load(data)
     except Exception as error:  # a cut or foreign pickle fails in many ways, MemoryError among them
         reason = str(error) or type(error).__name__
         raise ValueError(f"{path} cannot be read as a cache of flow: {reason}") from error
     if not isinstance(content, list | tuple) or not content:
         raise ValueError(f"{path} should hold a list of videos, not {_what(content)}")
-    videos = [_windows(path, i, video) for i, video in enumerate(content)]
-    lengths = sorted({video.shape[2] for video in videos if len(video)})
-    if len(lengths) > 1:
-        raise ValueError(f"{path} holds windows of different lengths: {', '.join(map(str, lengths))} frames")
-    k = lengths[0] if lengths else 0
-    return [video if len(video) else np.empty((0, CHANNELS, k), np.float32) for video in videos]
+    left, videos = len(data), []
+    for i, video in enumerate(content):
+        videos.append(_windows(path, i, video, left))
+        left -= sum(window.nbytes for window in video)
+    return videos
+
+
+def _windows(path: Path, index: int, video: Any, left: int) -> np.ndarray:
+    """One video's windows, (W, C, k) float32, that take no more than the bytes left; (0, 0, 0) where there
+    are none."""
+    where = f"{path}, video {index}"
+    if not isinstance(video, list | tuple | np.ndarray):
+        raise ValueError(f"{where} should be a list of windows, not {_what(video)}")
+    for i, window in enumerate(video):
+        if not (isinstance(window, np.ndarray) and window.ndim == 2 and len(window) in CHANNELS):
+            wanted = " or ".join(f"({channels}, k)" for channels in CHANNELS)
+            raise ValueError(f"{where}, window {i} should be a float array {wanted}, not {_what(window)}")
+        if window.shape != video[0].shape:
+            raise ValueError(f"{where} has windows of {video[0].shape} and {window.shape}")
+        left -= window.nbytes
+        if left < 0:
+            raise ValueError(f"{where} repeats windows: the file has fewer bytes than its numbers take")
+        if not np.isfinite(window).all():
+            raise ValueError(f"{where}, window {i} holds NaN or infinity")
+    return np.stack(video).astype(np.float32) if len(video) else np.empty((0, 0, 0), np.float32)
+
+
+def _what(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    kind = type(value).__name__
+    return f"an empty {kind}" if isinstance(value, list | tuple) and not value else f"a {kind}"
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(path.name for path in paths)
 
 
 def read_caches(
@@ -78,8 +121,9 @@ def read_caches(
 
     Args:
         name: "sammlv" (one file) or "casme3" (five, in their order).
-        files: the pickles. Together they hold the videos with a micro-expression that the released code can
-            place (462 of 463 in CAS(ME)³), by natural order of subject and name.
+        files: the pickles, all of 10 or all of 36 channels. Together they hold the videos with a
+            micro-expression that the released code can place (462 of 463 in CAS(ME)³), by natural order of
+            subject and name.
         data: the folder with `<name>/`, where the owners' tables lie. No frames are needed.
         window: k. frame_step: every how many-th frame was taken.
 
@@ -90,16 +134,13 @@ def read_caches(
     Raises FileNotFoundError and ValueError as `load_cache` and `datasets.read_annotations`; ValueError with
     both numbers where videos, windows or their frames do not fit the tables.
     """
-    if name not in CACHED:
-        raise ValueError(f"the authors released no cache of {name!r}; there are those of {', '.join(CACHED)}")
-    if not files:
-        raise ValueError("no cache to import: no file is named")
+    _check_known(name)
     paths = [Path(file) for file in files]
     last = _last_onsets(name, Path(data) / name)
-    videos = [video for path in paths for video in load_cache(path)]
+    videos = load_cache(paths)
     if len(videos) != len(last):
         raise ValueError(
-            f"{', '.join(path.name for path in paths)}: {len(videos)} videos, but the tables of {name} have "
+            f"{_names(paths)}: {len(videos)} videos, but the tables of {name} have "
             f"{len(last)} with a micro-expression. Nothing was imported"
         )
     fps = datasets.reader_of(name).fps / frame_step
@@ -108,9 +149,47 @@ def read_caches(
         _check_windows(f"{name}, video {' '.join(key)}", values, onset, window, frame_step)
         n_frames = (len(values) + 1) * (window // 2)
         starts = window_starts(n_frames, window)
-        flows[key] = RoiFlow(values, starts, np.zeros(len(starts), bool), n_frames, fps)
+        flags, roi_set = np.zeros(len(starts), bool), CHANNELS[values.shape[1]]
+        flows[key] = RoiFlow(values, starts, flags, n_frames, fps, roi_set, "released")
     ranges = [(*key, FIRST, FIRST - 1 + frame_step * flow.n_frames) for key, flow in flows.items()]
     return Imported(flows, {path.name: sha256(path) for path in paths}, ranges)
+
+
+def read_clone(
+    name: str, folder: str | Path, data: str | Path, *, window: int, frame_step: int
+) -> dict[str, Imported]:
+    """Set of regions -> the caches of a data set in a clone of the authors' repository, as flow of ours.
+
+    A cache of 18 regions serves 5 too, so only one of several is read. All else as `read_caches`; where no
+    cache is whole, FileNotFoundError saying what was looked for.
+    """
+    _check_known(name)
+    there = {roi_set: files for (known, roi_set), files in clone.caches(folder).items() if known == name}
+    if not there:
+        files = ", ".join(f"{clone.NAMES[name]}_dataset{part}.pkl" for part in clone.PARTS[name])
+        raise FileNotFoundError(
+            f"no whole cache of {name} in {folder}: looked for {files} in cache/ME-TST+ (18 regions) and "
+            "cache/ME-TST (5)"
+        )
+    files = there.get("18") or there["5"]
+    read = read_caches(name, files, data, window=window, frame_step=frame_step)
+    (roi_set,) = {flow.roi_set for flow in read.flows.values()}
+    return {"5": read} if roi_set == "5" else {"5": of_five(read), "18": read}
+
+
+def of_five(cached: Imported) -> Imported:
+    """The flow of five regions in caches of eighteen, of which they are five."""
+    rows = [rois.channel_names("18").index(name) for name in rois.channel_names("5")]
+    five = {
+        key: dataclasses.replace(flow, values=flow.values[:, rows], roi_set="5")
+        for key, flow in cached.flows.items()
+    }
+    return dataclasses.replace(cached, flows=five)
+
+
+def _check_known(name: str) -> None:
+    if name not in CACHED:
+        raise ValueError(f"the authors released no cache of {name!r}; there are those of {', '.join(CACHED)}")
 
 
 def _last_onsets(name: str, folder: Path) -> dict[Key, int]:
@@ -135,58 +214,3 @@ def _check_windows(where: str, values: np.ndarray, onset: int, window: int, fram
             f"{where}: {len(values)} windows of {window} frames, but a micro-expression begins at frame "
             f"{onset}, which takes at least {least}. Nothing was imported; are the files in their order?"
         )
-
-
-def _windows(path: Path, index: int, video: Any) -> np.ndarray:
-    """One video's windows, (W, 10, k) float32; (0, 10, 0) where there are none."""
-    where = f"{path}, video {index}"
-    if not isinstance(video, list | tuple | np.ndarray):
-        raise ValueError(f"{where} should be a list of windows, not {_what(video)}")
-    for i, window in enumerate(video):
-        fits = isinstance(window, np.ndarray) and window.ndim == 2 and len(window) == CHANNELS
-        if not (fits and np.issubdtype(window.dtype, np.floating)):
-            wanted = f"a float array ({CHANNELS}, k)"
-            raise ValueError(f"{where}, window {i} should be {wanted}, not {_what(window)}")
-        if window.shape != video[0].shape:
-            raise ValueError(f"{where} has windows of {video[0].shape} and {window.shape}")
-        if not np.isfinite(window).all():
-            raise ValueError(f"{where}, window {i} holds NaN or infinity")
-    return np.stack(video).astype(np.float32) if len(video) else np.empty((0, CHANNELS, 0), np.float32)
-
-
-def _what(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape} and type {value.dtype}"
-    return f"an empty {type(value).__name__}" if value in ([], (), {}) else f"a {type(value).__name__}"
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    """Bytes as old pickle protocols write them; stands in for _codecs.encode, which takes any codec."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"it asks for the codec {encoding!r}")
-    return text.encode("latin1")
-
-
-_REBUILD, _SCALAR = (value.__reduce__()[0] for value in (np.zeros(1), np.zeros(1)[0]))
-_FROM_BUFFER = np.zeros(1).__reduce_ex__(5)[0]
-_ADMITTED = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _latin1,
-}
-for _core in ("numpy.core", "numpy._core"):  # of numpy 1 and of numpy 2
-    _ADMITTED[f"{_core}.multiarray", "_reconstruct"] = _REBUILD
-    _ADMITTED[f"{_core}.multiarray", "scalar"] = _SCALAR
-    _ADMITTED[f"{_core}.numeric", "_frombuffer"] = _FROM_BUFFER
-"""All that a pickle of numpy arrays may name."""
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Knows numpy arrays; lists, tuples, dicts, numbers and text need no names. Refuses all else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ADMITTED:
-            raise pickle.UnpicklingError(
-                f"it asks for {module}.{name}, and only numpy arrays in plain containers are admitted"
-            )
-        return _ADMITTED[module, name]

@@ -51,6 +51,7 @@ def test_readme_notebooks_cards_every_file_of_the_method_and_every_drawer_are_th
         "MODEL_CARD",
         "DATA_STATEMENT",
         "data/README",
+        "metst_lib/released/README",
         "benchmarks/RESULTS",
         "book/api/commands",
     ]

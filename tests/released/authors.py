@@ -197,9 +197,9 @@ class Hostile:
         return os.mkdir, (str(self.path),)
 
 
-def cache(videos=(3, 2), k=30, dtype=np.float64):
+def cache(videos=(3, 2), k=30, dtype=np.float64, channels=10):
     rng = np.random.default_rng(0)
-    return [[rng.standard_normal((10, k)).astype(dtype) for _ in range(windows)] for windows in videos]
+    return [[rng.standard_normal((channels, k)).astype(dtype) for _ in range(windows)] for windows in videos]
 
 
 def written(path, content, protocol=4):
