@@ -24,15 +24,13 @@ from metst_lib.datasets import Dataset
 from metst_lib.events import Event, Key, Prediction
 from metst_lib.flow import RoiFlow
 from metst_lib.released import clone
-from metst_lib.released.caches import read_caches
+from metst_lib.released.caches import CHANNELS, read_caches
 from metst_lib.released.replayed import STRATEGIES, Replayed, counted, place, read
 from metst_lib.released.weights import read_weights
 from metst_lib.spotting import Rule, half_width
 
 #: What a subject's predictions depend on beside weights and flow: counted up where that changes.
 STEP = 1
-#: Channels of flow that a network reads -> the set of regions.
-ROI_SETS = {10: "5", 36: "18"}
 
 
 class Protocol(NamedTuple):
@@ -71,9 +69,7 @@ def replay(
         raise ValueError(f"the authors released no weights for {name!r}; there are those of {known}")
     files, protocol = clone.weights(folder, name), PROTOCOLS[name]
     network, channels = _network(files)
-    paths = clone.cache(folder, name, ROI_SETS[channels])
-    for path in paths:
-        clone.refuse_pointer(path)
+    paths = clone.cache(folder, name, CHANNELS[channels])
     cached = read_caches(name, paths, data, window=protocol.window, frame_step=protocol.frame_step)
     truth = whole_truth(name, data, cached.ranges).events("micro")
     rules = _rules(network, truth)

@@ -35,7 +35,6 @@ class Spelling:
     head: str = ""
 
 
-CHANNELS = 10
 _WIDE = partial(METST, dim=128, shared_branches=True)
 _NARROW = partial(METST, shared_branches=True)
 #: Every spelling, the oldest first (commits of zizheng-guo/ME-TST and zizheng-guo/BoostingVRME).

@@ -237,13 +237,6 @@ def telling_cache(windows=(4, 3, 2)):
     return content
 
 
-def random_weights(folder):
-    """The folder, with random weights of the released shapes for each subject."""
-    for seed, (subject, _) in enumerate(SAMMLV):
-        saved(folder / f"subject_{subject}.pkl", released_state(seed))
-    return folder
-
-
 def in_their_spelling(model, name):
     """The state dict of a network of ours as the authors would have saved it; the unused part is random."""
     (spelling,) = [known for known in SPELLINGS if known.name == name]
