@@ -13,7 +13,7 @@ _MOVED = """
 analysis:experiment.analysis cli:app.cli cost:experiment.plan devices:app.devices doctor:app.doctor
 faces:datasets.landmarks frames:datasets.frames notebook:app.notebook own_report:recording.report
 own_video:recording.analysis plan:experiment.plan preparation:experiment.flows progress:app.progress
-provenance:experiment.provenance report:app.pages reproduce:released.scores student:app.student
+provenance:experiment.provenance report:app.pages reproduce:released.replay student:app.student
 tables:experiment.tables trained:recording.model variants:experiment.variants widgets:app.explorer
 """
 

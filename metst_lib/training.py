@@ -316,7 +316,6 @@ def weighted_cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor) -> 
     return F.cross_entropy(logits.flatten(0, -2), classes.flatten(), weight=weights, reduction="none").mean()
 
 
-@torch.no_grad()
 def predict(model: nn.Module, flow: Flow, stitch: str = "mean", batch: int = 256) -> Prediction:
     """A video's spotting score float32 (T,) in [0, 1] and emotion logits float32 (T, 5).
 
@@ -324,18 +323,24 @@ def predict(model: nn.Module, flow: Flow, stitch: str = "mean", batch: int = 256
     and is left in the mode it was in. ValueError for flow that is not finite.
     """
     windows.check_flow(flow)
+    joined = outputs(model, flow.values, batch)
+    return Prediction(*(windows.stitch(values, flow.starts, flow.n_frames, stitch) for values in joined))
+
+
+@torch.no_grad()
+def outputs(model: nn.Module, values: np.ndarray, batch: int = 256) -> tuple[np.ndarray, np.ndarray]:
+    """Scores float32 (W, k) and logits float32 (W, k, 5) of windows (W, C, k), as `predict` stitches them."""
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     was_training = model.training
     model.eval()
     try:
         parts = [
-            model(part.to(device))
-            for part in torch.from_numpy(np.asarray(flow.values, np.float32)).split(batch)
+            model(part.to(device)) for part in torch.from_numpy(np.asarray(values, np.float32)).split(batch)
         ]
     finally:
         model.train(was_training)
-    joined = (torch.cat(list(part)).float().cpu().numpy() for part in zip(*parts, strict=True))
-    return Prediction(*(windows.stitch(values, flow.starts, flow.n_frames, stitch) for values in joined))
+    score, logits = (torch.cat(list(part)).float().cpu().numpy() for part in zip(*parts, strict=True))
+    return score, logits
 
 
 def check_predictions(predictions: Mapping[Key, Prediction], epochs: int) -> None:

@@ -19,11 +19,11 @@ from metst_lib.app.options import (
     dataset_argument,
     experiment_options,
     landmarks_option,
-    print_table,
     root_option,
     seeds_option,
     threads_option,
 )
+from metst_lib.app.released import released
 from metst_lib.app.sharing import compare, share
 
 
@@ -33,11 +33,8 @@ def main() -> None:
     """Micro-expression analysis by temporal state transition: the steps of the workflow, one by one."""
 
 
-main.add_command(data)
-main.add_command(evidence)
-main.add_command(score)
-main.add_command(share)
-main.add_command(compare)
+for command in (data, released, evidence, score, share, compare):
+    main.add_command(command)
 
 
 @main.command()
@@ -49,32 +46,6 @@ def doctor(root: str) -> None:
     found = examiner.examine(root)
     click.echo(examiner.report(found, min(shutil.get_terminal_size((100, 24)).columns, 120)))
     raise SystemExit(int((found["state"] == examiner.PROBLEM).any()))
-
-
-@main.command()
-@dataset_argument
-@click.option("--weights", required=True, help="Folder with the authors' subject_<id>.pkl.")
-@experiment_options
-def evaluate_released(dataset: str, weights: str, **options: str) -> None:
-    """Score the authors' weights on their imported cache of DATASET, beside the published row."""
-    from metst_lib import experiment
-    from metst_lib.experiment import published
-    from metst_lib.released import scores
-
-    config = experiment.configure(dataset, **options)
-    scores.check_known(dataset)
-    if not (ranges := experiment.flows.imported_ranges(config)):
-        raise FileNotFoundError(
-            f"no imported cache of {dataset} in {experiment.store.flow_folder(config)}; "
-            f"import it with `metst data import-cache {dataset} FILE…`"
-        )
-    how = {"window": config.settings.window, "frame_step": config.settings.frame_step}
-    truth = scores.whole_truth(dataset, config.places.data, ranges, **how)
-    found = scores.evaluate(experiment.load_flow(config, truth.videos), truth, weights)
-    print_table(found.table(published.table))
-    click.echo(f"Scorer: released. k_p = {found.half_width} frames, of all subjects. What differs, and why:")
-    for note in found.notes:
-        click.echo(f"- {note}")
 
 
 @main.command()

@@ -1,11 +1,10 @@
-"""`metst data …`: make, check and import data sets."""
+"""`metst data …`: make and check data sets."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from metst_lib.app.options import dataset_argument, experiment_options, print_table, root_option
+from metst_lib.app.options import dataset_argument, print_table, root_option
 
 
 @click.group()
@@ -85,19 +84,6 @@ def rehearse(dataset: str, tables: str, root: str, roi_set: str) -> None:
         report = experiment.prepare(config)
         click.echo(f"SYNTHETIC signals of {_size(report)}: {experiment.store.flow_folder(config)}")
     click.echo(f"Next: metst run {name} me-tst --subject {experiment.folds(config)[0]} --epochs 2")
-
-
-@data.command()
-@dataset_argument
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@experiment_options
-def import_cache(dataset: str, files: tuple[Path, ...], **options: str) -> None:
-    """Turn the authors' caches of DATASET (FILES, in their order) into flow files, without any frames."""
-    from metst_lib import experiment
-
-    config = experiment.configure(dataset, **options)
-    report = experiment.flows.import_cache(config, files)
-    click.echo(f"Flow of {_size(report)}, lies in {experiment.store.flow_folder(config)}")
 
 
 def _size(report: Any) -> str:

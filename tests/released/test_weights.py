@@ -1,14 +1,20 @@
-"""The authors' weights: they compute what their network does; files that are refused."""
+"""The authors' weights: they compute what their networks do; files that are refused."""
 
 import math
 
 import pytest
 import torch
 import torch.nn.functional as F
-from authors import Hostile, released_state, saved
+from authors import Hostile, TheirBoosting, TheirPlus, TheirWide, filled, released_state, saved
 
 from metst_lib import models
-from metst_lib.released.weights import load_weights, released_names, released_shapes
+from metst_lib.released.weights import (
+    SPELLINGS,
+    load_weights,
+    read_weights,
+    released_names,
+    released_shapes,
+)
 
 torch.set_num_threads(1)
 
@@ -65,18 +71,64 @@ def test_released_weights_compute_what_the_released_network_computes(tmp_path, h
         assert (a - b).abs().max() < 1e-5 * max(1, b.abs().max())
 
 
-def test_every_weight_that_is_used_is_loaded(tmp_path):
-    state = released_state()
-    model = load_weights(saved(tmp_path / "w.pkl", state))
-    names = released_names(model)
-    assert len(set(names.values())) == len(names) == 378 - 12 * 15 - 12 * 2  # less blocks_recog and norm2
+def february(state):
+    """The second spelling of the first network."""
+    renamed = {"blocks_spot": "blocks", "blocks_recog": "blocks_fast"}
+    return {".".join(renamed.get(part, part) for part in key.split(".")): x for key, x in state.items()}
+
+
+STATES = {
+    "ME-TST, 2024": released_state,
+    "ME-TST, February 2025": lambda: february(released_state()),
+    "ME-TST, July 2025": lambda: filled(TheirWide()).state_dict(),
+    "ME-TST+": lambda: filled(TheirPlus()).state_dict(),
+    "BoostingVRME": lambda: filled(TheirBoosting()).state_dict(),
+}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "name", "parameters", "tensors", "entries"),
+    [
+        (TheirPlus, "ME-TST+", 16_671_750, 756, 780),
+        (TheirWide, "ME-TST, July 2025", 3_753_222, 372, 378),
+        (TheirBoosting, "BoostingVRME", 8_368_902, 384, 399),
+    ],
+)
+def test_equal_weights_give_equal_scores_in_a_network_written_a_second_time(
+    tmp_path, theirs, name, parameters, tensors, entries
+):
+    theirs = filled(theirs())
+    assert (sum(x.numel() for x in theirs.parameters()), len(list(theirs.parameters()))) == (
+        parameters,
+        tensors,
+    )
+    found, ours = read_weights(saved(tmp_path / "w.pkl", theirs.state_dict()))
+    assert (found, len(theirs.state_dict()), ours.training) == (name, entries, False)
+    g = torch.Generator().manual_seed(1)
+    for frames in (30, 50):
+        flow = torch.randn(2, ours.in_channels, frames, generator=g)
+        with torch.no_grad():
+            for a, b in zip(ours(flow), theirs(flow), strict=True):
+                assert b.std() > 0.05
+                torch.testing.assert_close(a, b, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS, ids=lambda spelling: spelling.name)
+@pytest.mark.parametrize("prefix", ["module.", ""])
+def test_every_spelling_is_told_by_its_keys_and_every_used_weight_loaded(tmp_path, spelling, prefix):
+    state = STATES[spelling.name]()
+    assert released_shapes(spelling) == {key: tuple(x.shape) for key, x in state.items()}
+    torch.save({prefix + key: x for key, x in state.items()}, tmp_path / "w.pkl")
+    name, model = read_weights(tmp_path / "w.pkl")
+    assert name == spelling.name
+    names = released_names(spelling)
+    assert names.keys() == model.state_dict().keys()
+    assert len(set(names.values())) == len(names)
+    unused = state.keys() - set(names.values())
+    second = "never" if spelling.name in ("ME-TST+", "BoostingVRME") else spelling.branches[1]
+    assert unused == {key for key in state if ".norm2." in key or key.startswith(second)}
     for ours, theirs in names.items():
         assert torch.equal(model.state_dict()[ours], state[theirs]), ours
-
-
-def test_the_shapes_wanted_are_those_released():
-    wanted = released_shapes()
-    assert wanted == {k: tuple(v.shape) for k, v in released_state().items()}
 
 
 @pytest.mark.parametrize(
@@ -107,6 +159,34 @@ def test_differing_weights_are_refused_with_the_first_differences(tmp_path, chan
     assert "w.pkl" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("spot_pathway.fuse_2.conv.1.running_var"), r"running_var is missing"),
+        (
+            lambda s: s.update(
+                {"recog_pathway.block3_fast.1.attn.mamba.x_proj.weight": torch.zeros(144, 256)}
+            ),
+            r"block3_fast\.1\.attn\.mamba\.x_proj\.weight has shape \(144, 256\), not \(136, 256\)",
+        ),
+        (lambda s: s.update({"spot_pathway.fuse_3.conv.0.bias": torch.zeros(256)}), r"fuse_3\S+ is unknown"),
+    ],
+)
+def test_damage_is_named_against_the_nearest_spelling(tmp_path, change, message):
+    state = STATES["ME-TST+"]()
+    change(state)
+    with pytest.raises(ValueError, match=rf"state dict of ME-TST\+, .* 1 of 780 entries.*{message}"):
+        load_weights(saved(tmp_path / "w.pkl", state))
+
+
+def test_a_pointer_of_git_lfs_says_what_to_run(tmp_path):
+    (tmp_path / "w.pkl").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 66700000\n"
+    )
+    with pytest.raises(ValueError, match=r"w\.pkl is a git-lfs pointer.*`git lfs pull`"):
+        load_weights(tmp_path / "w.pkl")
+
+
 def test_a_foreign_state_dict_lists_its_first_differing_keys(tmp_path):
     torch.save(models.METST(depth=1).state_dict(), tmp_path / "ours.pt")
     with pytest.raises(ValueError, match=r"first: Stem\.0\.weight is missing; Stem\.0\.bias is missing"):
@@ -121,7 +201,9 @@ def test_a_foreign_state_dict_lists_its_first_differing_keys(tmp_path):
 def test_weights_cut_short_are_refused(tmp_path, part, how):
     path = saved(tmp_path / "w.pkl", released_state(), **how)
     path.write_bytes(path.read_bytes()[:part])
-    with pytest.raises(ValueError, match=r"w\.pkl cannot be read as weights: .*378 tensors.*Stem\.0\.weight"):
+    with pytest.raises(
+        ValueError, match=r"w\.pkl cannot be read as weights: .*state dict of ME-TST, 2024, .*BoostingVRME"
+    ):
         load_weights(path)
 
 
