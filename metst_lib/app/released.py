@@ -18,7 +18,7 @@ def released() -> None:
 
 @released.command()
 @click.argument("folder", type=_FOLDER)
-@click.option("--dataset", default="", help="sammlv or casme3.  [default: each that is there]")
+@click.option("--dataset", default="", show_default=False, help="sammlv or casme3; else each that is there.")
 @click.option("--data", type=_FOLDER, help="Has <data set>/ with its tables.  [default: data/ of the root]")
 @click.option("--out", type=click.Path(path_type=Path), help="[default: released/ in the folder of the data]")
 @root_option

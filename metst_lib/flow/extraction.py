@@ -51,8 +51,7 @@ def extract_sets(
         landmarker: see `Landmarker`; called from several threads.
         window: k, even. mode: see `MODES` and the package.
         align: follow the head and subtract the nose's flow. Off, head motion stays in.
-        threads: windows worked on at a time; the result does not depend on it.
-        progress: called with (windows done, windows) after each.
+        threads: windows worked on at a time, without effect on the result. progress: told (done, windows).
         fps: kept with the result. name: the video's, for messages.
 
     A window whose first frame has no face takes the nearest frame's (the earlier of two) and is flagged. With
@@ -80,16 +79,15 @@ def extract_sets(
         if face is not None:
             rect, landmarks = faces.crop(face, video.shared if face == start else video.read)
             layout = rois.resolve(regions, landmarks, f"{name}, frame {face}", released)
-            lead = face - start if released else 0
-            values[w] = window_flow(video.shared, start, window, rect, layout, mode, align, lead)
+            how = window, rect, layout, mode, align, (face - start) * released
+            values[w] = window_flow(video.shared, start, *how)
         bad = ~np.isfinite(values[w]).all(axis=(0, 1))
         if bad.any():
             raise ValueError(f"{name}: flow is not finite at frame {start + int(np.argmax(bad))}")
         video.release(start)
 
     _run(work, len(starts), threads, progress)
-    settings = {"window": window, "align": align}
-    found = {}
+    settings, found = {"window": window, "align": align}, {}
     for roi_set, chosen in sets.items():
         own = values[:, [regions.index(roi) for roi in chosen]].reshape(len(starts), -1, window)
         found[roi_set] = RoiFlow(own, starts, flags, n_frames, fps, roi_set, mode, settings)
