@@ -81,8 +81,7 @@ def extract_sets(
             layout = rois.resolve(regions, landmarks, f"{name}, frame {face}", released)
             how = window, rect, layout, mode, align, (face - start) * released
             values[w] = window_flow(video.shared, start, *how)
-        bad = ~np.isfinite(values[w]).all(axis=(0, 1))
-        if bad.any():
+        if (bad := ~np.isfinite(values[w]).all(axis=(0, 1))).any():
             raise ValueError(f"{name}: flow is not finite at frame {start + int(np.argmax(bad))}")
         video.release(start)
 
