@@ -25,6 +25,7 @@ from metst_lib.experiment.provenance import git_revision
 from metst_lib.spotting import Rule
 
 _WEIGHTS = "weights/"
+_OF_THE_RULE = ("kind", "half_width", "p", "result_synergy", "growth", "neutral", "cut")
 _LIMITS = Path(__file__).with_name("limits.md")
 _HOW = "`metst train` makes such a file, `make demo` the demonstration's"
 
@@ -48,7 +49,7 @@ class About:
     variant: str
     title: str
     network: str
-    size: dict[str, int]
+    size: dict[str, bool | int | str]
     roi_set: Literal["5", "18"]
     window: Annotated[int, Field(ge=2, multiple_of=2)]
     fps: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -68,11 +69,14 @@ class About:
     git: str | None
     versions: dict[str, str]
     kind: str = "micro"
+    growth: Literal["none", "curve"] = "none"
+    neutral: Literal["learned", "zero"] = "learned"
+    cut: Literal["first", "last"] = "first"
 
     @property
     def rule(self) -> Rule:
         """How its scores become events."""
-        return Rule(self.kind, self.half_width, self.p, self.result_synergy)
+        return Rule(**{name: getattr(self, name) for name in _OF_THE_RULE})
 
     @property
     def limits(self) -> list[str]:
@@ -124,15 +128,12 @@ def fit(config: Config) -> Trained:
         variant=config.variant,
         title=config.what.title,
         network=recipe.network,
-        size=dict(config.settings.sizes.get(recipe.network, {})),
+        size={name: value for name, value in recipe.size.items() if name != "recompute"},
         roi_set=recipe.roi_set,
         window=config.settings.window,
         fps=videos[0].fps,
         flow_mode="fast" if config.settings.flow_mode == "fast" else "exact",
-        half_width=rule.half_width,
-        p=rule.p,
         stitch=recipe.stitch,
-        result_synergy=rule.result_synergy,
         classes=list(CLASSES),
         trained_on=config.dataset,
         synthetic=config.reader.synthetic,
@@ -143,7 +144,7 @@ def fit(config: Config) -> Trained:
         preset=config.preset,
         git=git_revision(),
         versions=experiment.versions(),
-        kind=rule.kind,
+        **{name: getattr(rule, name) for name in _OF_THE_RULE},
     )
     return Trained(experiment.fit(config, videos).model, about)
 

@@ -9,6 +9,7 @@ import pytest
 from metst_lib import experiment, rois
 from metst_lib.experiment import store
 from metst_lib.flow import RoiFlow
+from metst_lib.models import build
 from metst_lib.recording import model as models
 
 
@@ -43,6 +44,18 @@ def test_a_stored_model_predicts_what_the_trained_one_does(config, model, stored
     ours, theirs = again.predict(flow), model.predict(flow)
     np.testing.assert_array_equal(ours.score, theirs.score)
     np.testing.assert_array_equal(ours.logits, theirs.logits)
+
+
+def test_a_model_keeps_the_rule_and_the_form_of_its_variant(config, model, tmp_path):
+    rule = dataclasses.replace(config.recipe.rule, half_width=model.about.half_width)
+    assert (model.about.rule, model.about.size) == (rule, dict(config.recipe.size))
+    size = {"dim": 8, "n_blocks": 2, "depth": 1, "d_state": 4, "shared_branches": True, "init": "released"}
+    own = {"growth": "curve", "neutral": "zero", "cut": "last"}
+    about = dataclasses.replace(model.about, network="METSTPlus", roi_set="18", size=size, **own)
+    stored = models.save(models.Trained(build("METSTPlus", 36, **size), about), tmp_path / "model.npz")
+    again = models.load(stored)
+    assert again.about == about and again.network.recognition is None
+    assert again.about.rule == dataclasses.replace(rule, **own)
 
 
 def test_a_model_file_holds_plain_arrays_and_a_text(stored):
