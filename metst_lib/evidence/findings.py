@@ -249,6 +249,27 @@ def lgsnet_grid(pack: Pack, epochs: Sequence[int], cuts: Sequence[float], kind: 
     return counts
 
 
+def lgsnet_ranked(pack: Pack, epoch: int, kind: str = "both") -> tuple[dict, dict[Key, list[Event]]]:
+    """All of LGSNet's intervals of an epoch with their confidence, and its truths: of a length ("macro",
+    "micro": truths by their label), or both; all called "micro", as `metrics.ranking` takes one kind."""
+    truth: dict[Key, list[Event]] = {key: [] for key in check.lgsnet(pack)[1]}
+    for row in pack.lgsnet_truth.itertuples():
+        if kind in ("both", row.kind):
+            truth[row.subject, row.video].append(Event(row.onset, row.offset))
+    found: dict[Key, list[tuple[Event, float]]] = {key: [] for key in truth}
+    for row in pack.lgsnet[pack.lgsnet["epoch"] == epoch].itertuples():
+        onset, offset = int(row.onset), int(row.offset)
+        if (row.subject, row.video) in found and kind in ("both", decoders.kind_of(onset, offset)):
+            found[row.subject, row.video].append((Event(onset, offset), row.confidence))
+    return found, truth
+
+
+def f1_of(counts: np.ndarray) -> np.ndarray:
+    """F1 of counts (…, 3) of TP, FP and FN."""
+    tp, fp, fn = np.moveaxis(np.asarray(counts), -1, 0)
+    return 2 * tp / np.maximum(2 * tp + fp + fn, 1)
+
+
 def _confidences(table: pd.DataFrame, epoch: int) -> dict[Key, list[float]]:
     """Of the surest 14 intervals of each video, falling, the last digit left off (`decoders.lgsnet`)."""
     rows = table[table["epoch"] == epoch].groupby(["subject", "video"], sort=False).head(decoders.MOST)

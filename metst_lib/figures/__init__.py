@@ -37,6 +37,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "Row",
             "against_chance",
             "alarms",
+            "curve",
             "dumbbells",
             "error_shares",
             "hits_by_chance",

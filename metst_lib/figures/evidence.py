@@ -3,7 +3,9 @@
 Who says a number is its mark in every figure (`SOURCES`); what chance alone gives is an upright grey line.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from metst_lib import spotting
+from metst_lib.events import Event
 from metst_lib.figures import _style as style
 from metst_lib.metrics import Ranking, Sort
 
@@ -25,6 +29,8 @@ SOURCES = {
     "synthetic": {"marker": "v", "color": "#009E73", "mfc": "#009E73"},
 }
 CHANCE = {"color": "#8A8A8A", "marker": "|", "ms": 13, "mew": 2.6, "ls": ""}
+#: Columns of `evidence.protocols`, as the picture calls them where their names are too short.
+_CHOICES = {"width": "k_p from", "growth": "growth:", "matching": "match:"}
 #: One line for each set of curves: colour, dash.
 LINES = (
     ("#0072B2", "-"),
@@ -45,16 +51,16 @@ class Row(NamedTuple):
 
 
 @style.themed
-def against_chance(rows: Mapping[str, Row], xlabel: str = "spotting F1 (0–1)") -> style.Drawing:
+def against_chance(rows: Mapping[str, Row], title: str) -> style.Drawing:
     """One row a method: its value and 95 % interval, and the same by chance; the mark says whose number."""
-    figure, ax = style.panels(style.FULL, 1.4 + 0.29 * max(len(rows), 2))
+    figure, ax = style.panels(style.FULL, 1.6 + 0.25 * max(len(rows), 2))
     for y, row in enumerate(rows.values()):
         look = SOURCES[row.source]
         ax.plot([row.low, row.high], [y, y], color=look["color"], lw=1.4, solid_capstyle="butt")
         ax.plot(row.value, y, ls="", ms=6, zorder=4, **look)
         ax.plot(row.chance, y, zorder=3, **CHANCE)
     style.lanes(ax, list(rows))
-    ax.set(xlabel=xlabel)
+    ax.set(xlabel="spotting F1 (0–1)", title=title)
     ax.set_xlim(left=0)
     used = [name for name in SOURCES if name in {row.source for row in rows.values()}]
     handles = [Line2D([], [], ls="", ms=6, label=name, **SOURCES[name]) for name in used]
@@ -67,29 +73,29 @@ def against_chance(rows: Mapping[str, Row], xlabel: str = "spotting F1 (0–1)")
         + (f", by chance {row.chance:.3f}" if np.isfinite(row.chance) else "")
         for name, row in rows.items()
     ]
-    return style.describe(figure, f"{xlabel} with 95 % intervals: {'; '.join(told)}.")
+    return style.describe(figure, f"{title}. Spotting F1 with 95 % intervals: {'; '.join(told)}.")
 
 
 @style.themed
 def dumbbells(
-    rows: Mapping[str, tuple[float, float, str]], ends: tuple[str, str], xlabel: str
+    rows: Mapping[str, tuple[float, float, str]], ends: tuple[str, str], title: str
 ) -> style.Drawing:
     """Two values of the same thing joined by a line; rows: name → (first, second, source of the second)."""
-    figure, ax = style.panels(style.FULL, 1.4 + 0.32 * max(len(rows), 2))
+    figure, ax = style.panels(style.FULL, 1.6 + 0.3 * max(len(rows), 2))
     first = {"marker": "o", "mfc": "white", "color": style.INK}
     for y, (a, b, source) in enumerate(rows.values()):
         ax.plot([a, b], [y, y], color="#999999", lw=1.4, zorder=2)
         ax.plot(a, y, ls="", ms=7, zorder=3, **first)
         ax.plot(b, y, ls="", ms=7, zorder=3, **SOURCES[source])
     style.lanes(ax, list(rows))
-    ax.set(xlabel=xlabel)
+    ax.set(xlabel="spotting F1 (0–1)", title=title)
     ax.set_xlim(left=0)
     used = [name for name in SOURCES if name in {source for *_, source in rows.values()}]
     handles = [Line2D([], [], ls="", ms=7, label=ends[0], **first)]
     handles += [Line2D([], [], ls="", ms=7, label=f"{ends[1]}, {name}", **SOURCES[name]) for name in used]
     style.legend_below(figure, handles, 3)
     told = [f"{name} from {a:.3f} to {b:.3f} ({source})" for name, (a, b, source) in rows.items()]
-    return style.describe(figure, f"{xlabel}, {ends[0]} and {ends[1]}: {'; '.join(told)}.")
+    return style.describe(figure, f"{title}. F1 on {ends[0]} and {ends[1]}: {'; '.join(told)}.")
 
 
 @style.themed
@@ -123,8 +129,42 @@ def hits_by_chance(draws: Mapping[str, tuple[np.ndarray, int, int]]) -> style.Dr
 
 
 @style.themed
+def curve(
+    score: np.ndarray, half_width: int, p: float, fps: float, found: Sequence[Event], truth: Sequence[Event]
+) -> style.Drawing:
+    """A video's curve: raw and smoothed score, threshold, and the intervals found, those that miss hollow.
+
+    score (T,), not yet smoothed; half_width: k in frames; truth: events of both kinds.
+    """
+    time, smoothed = np.arange(len(score)) / fps, spotting.smooth(score, half_width)
+    level, true = spotting.threshold(smoothed, p), [_plain(event) for event in truth if event.kind == "micro"]
+    figure, (ax, lane) = style.panels(style.FULL, 3.3, 2, 1, sharex=True, height_ratios=[3.4, 1])
+    for panel in (ax, lane):
+        style.shade(panel, truth, fps)
+    ax.plot(time, score, color="#999999", lw=0.6, label="score")
+    ax.plot(time, smoothed, color=style.INK, lw=1.4, label=f"mean over {2 * half_width} frames")
+    ax.axhline(level, **style.THRESHOLD | {"label": f"threshold, p = {p:g}"})
+    ax.set_ylabel("spotting score")
+    hits = style.hits(found, true)
+    for row, events in enumerate((true, found)):
+        for event, met in zip(events, hits if row else [True] * len(true), strict=True):
+            style.bar(lane, event, row, fps, hollow=not met)
+    style.lanes(lane, ["true", "found"])
+    style.time_axis(lane, (0, len(score) - 1), fps)
+    handles = [*ax.lines, *style.shade_handles(truth), style.hollow_handle("found, IoU below 0.5")]
+    style.legend_below(figure, handles, 3)
+    return style.describe(
+        figure,
+        f"A real spotting score over {len(score) / fps:.0f} s, raw and smoothed, with its threshold:",
+        f"{style.plural(len(found), 'interval')} found, {sum(hits)} on a true micro-expression,",
+        f"of which there are {len(true)}; {len(truth) - len(true)} macro-expressions beside them.",
+    )
+
+
+@style.themed
 def alarms(
     curves: Mapping[str, tuple[Ranking, float]],
+    title: str,
     points: Mapping[str, tuple[float, float, str]] | None = None,
 ) -> style.Drawing:
     """Recall over false positives a minute, as one height for all videos falls.
@@ -132,7 +172,7 @@ def alarms(
     curves: name → (ranking, minutes of video); points: name → (false positives a minute, recall, source),
     numbered in the picture.
     """
-    figure, ax = style.panels(style.FULL, 3.4)
+    figure, ax = style.panels(style.FULL, 4.3)
     told = []
     for (name, (ranking, minutes)), (colour, dash) in zip(curves.items(), LINES, strict=False):
         ax.plot(ranking.fp / minutes, ranking.recall, color=colour, ls=dash, label=name)
@@ -141,16 +181,22 @@ def alarms(
     handles, names = list(ax.lines), []
     for number, (name, (x, y, source)) in enumerate((points or {}).items(), 1):
         ax.plot(x, y, ls="", ms=6, zorder=4, **SOURCES[source])
-        ax.annotate(str(number), (x, y), xytext=(4, 4), textcoords="offset points")
+        ax.annotate(str(number), (x, y), xytext=(5, 4 if number % 2 else -11), textcoords="offset points")
         names.append(f"{number} {name}: {x:.1f} a minute, recall {y:.2f}")
         handles.append(Line2D([], [], ls="", ms=6, label=f"{number} {name}", **SOURCES[source]))
-    ax.set(xscale="log", xlabel="false positives a minute (log scale)", ylabel="recall (0–1)", ylim=(0, 1))
+    ax.set(
+        xscale="log",
+        xlabel="false positives a minute (log scale)",
+        ylabel="recall (0–1)",
+        ylim=(0, 1),
+        title=title,
+    )
     ax.set_xlim(left=0.05)
     ax.xaxis.set_major_formatter("{x:g}")
     style.legend_below(figure, handles, 3)
     return style.describe(
         figure,
-        f"Recall over false positives a minute. {'; '.join(told)}.",
+        f"{title}. Recall over false positives a minute. {'; '.join(told)}.",
         f"{'; '.join(names)}." if names else "",
     )
 
@@ -177,7 +223,7 @@ def error_shares(rows: Mapping[str, Sequence[Sort]], error: str) -> style.Drawin
                     0.98, y, f"{found.count}", ha="right", va="center", transform=ax.get_yaxis_transform()
                 )
                 ax.plot(found.by_chance, y, zorder=3, **(CHANCE | {"color": style.INK}))
-        ax.set(xlim=(0, 1.12), title=sort, xticks=[0, 0.5, 1])
+        ax.set(xlim=(0, 1.5), title=textwrap.fill(sort, 15), xticks=[0, 0.5, 1])
         ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     style.lanes(axes[0, 0], list(chosen))
     plural = {"miss": "misses"}.get(error, f"{error}s")
@@ -247,7 +293,7 @@ def protocols(
         for choice, values in choices.items():
             for value, mean in values.items():
                 ax.plot(mean, row, ls="", marker="o", ms=5, color=style.INK)
-                labels.append(f"{choice} {value}")
+                labels.append(f"{_CHOICES.get(choice, choice)} {value}")
                 row += 1
             ax.axhline(row - 0.5, color="#CCCCCC", lw=0.6)
         ax.set(title=name, xlabel="spotting F1 (0–1)")
@@ -263,9 +309,9 @@ def protocols(
 
 
 @style.themed
-def parts(rows: Mapping[str, Mapping[str, int]], xlabel: str) -> style.Drawing:
+def parts(rows: Mapping[str, Mapping[str, int]], title: str) -> style.Drawing:
     """Stacked bars of counts, each part with its number; parts keep their colour over the rows."""
-    figure, ax = style.panels(style.FULL, 1.3 + 0.42 * len(rows))
+    figure, ax = style.panels(style.FULL, 1.5 + 0.42 * len(rows))
     looks = {}
     for name in dict.fromkeys(part for of in rows.values() for part in of):
         looks[name] = _PARTS[len(looks) % len(_PARTS)]
@@ -277,7 +323,7 @@ def parts(rows: Mapping[str, Mapping[str, int]], xlabel: str) -> style.Drawing:
             _number(ax, start, count, y, text)
             start += count
     style.lanes(ax, list(rows))
-    ax.set(xlabel=xlabel)
+    ax.set(xlabel="events", title=title)
     handles = [
         Patch(facecolor=c, hatch=h, edgecolor="white", label=name) for name, (c, h, _) in looks.items()
     ]
@@ -285,7 +331,7 @@ def parts(rows: Mapping[str, Mapping[str, int]], xlabel: str) -> style.Drawing:
     told = [
         f"{row}: {', '.join(f'{count} {name}' for name, count in of.items())}" for row, of in rows.items()
     ]
-    return style.describe(figure, f"{'; '.join(told)}.")
+    return style.describe(figure, f"{title}. {'; '.join(told)}.")
 
 
 _PARTS = (
@@ -294,7 +340,13 @@ _PARTS = (
     ("#D55E00", "", "white"),
     ("#F3CDB3", "////", style.INK),
     ("#BDBDBD", "", style.INK),
+    ("#4D4D4D", "", "white"),
 )
+
+
+def _plain(event: Event) -> Event:
+    """Without its emotion, which nothing here tells."""
+    return replace(event, emotion=None)
 
 
 def _number(ax: Axes, start: float, count: int, y: float, colour: str) -> None:
