@@ -39,7 +39,8 @@ def table() -> pd.DataFrame:
 
 
 def array(table: pd.DataFrame, **where: str) -> np.ndarray:
-    """TP, FP, FN of each subject, int (subjects, 3), of the rows with these values; ValueError for none."""
+    """TP, FP, FN of each subject by name, int (subjects, 3), of the rows with these values; ValueError for
+    none."""
     chosen = table
     for column, value in where.items():
         chosen = chosen[chosen[column] == value]
@@ -47,7 +48,7 @@ def array(table: pd.DataFrame, **where: str) -> np.ndarray:
         raise ValueError(f"no counts with {', '.join(f'{c} {v!r}' for c, v in where.items())}")
     if chosen["subject"].duplicated().any():
         raise ValueError("these counts hold a subject twice: say method, dataset, kind, decoder and videos")
-    return chosen[list(NAMES)].to_numpy(int)
+    return chosen.sort_values("subject")[list(NAMES)].to_numpy(int)
 
 
 def of_pack(pack: Pack) -> pd.DataFrame:

@@ -9,6 +9,7 @@ A pack need not be whole: what is not there is None and `missing` names it.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,6 +64,16 @@ class Pack:
     def truth_of(self, dataset: str, kind: str) -> dict[Key, list[Event]]:
         """The events of one kind, with a key for every video."""
         return {key: [e for e in events if e.kind == kind] for key, events in self.truth[dataset].items()}
+
+
+def there(folder: str | Path = "", home: str | Path = ".") -> Pack | None:
+    """The pack in `folder`, else in $METST_EVIDENCE, else in data/evidence below `home`; None without one.
+
+    FileNotFoundError where a folder was named and holds none; ValueError as `load`.
+    """
+    named_folder = folder or os.environ.get("METST_EVIDENCE", "")
+    place = Path(named_folder or Path(home) / "data" / "evidence")
+    return load(place) if named_folder or (place / "videos.csv").is_file() else None
 
 
 # Tables without further structure: attribute → file.

@@ -17,6 +17,7 @@ import pandas as pd
 from metst_lib import metrics, spotting
 from metst_lib.datasets import Dataset
 from metst_lib.events import KINDS, Event, Key, Video
+from metst_lib.evidence.findings import Spotted
 from metst_lib.experiment import flows, runs, store
 from metst_lib.experiment.config import Config
 from metst_lib.experiment.runs import Run
@@ -128,20 +129,31 @@ def errors(
 
     data: the run's data set; heads: as `true_heads`, the false alarms on a head movement are told with it.
     """
-    kind, ranked, dropped, longest = run.config.settings.kind, {}, {}, 1
+    found = spotted(run, data)
+    if heads:
+        longest = max(2 * fold.rule.half_width + 1 for fold in run.folds.values())
+        found.labels["on a head movement"] = {key: head_moves(head, longest) for key, head in heads.items()}
+    return pd.DataFrame(found.errors(draws))
+
+
+def spotted(run: Run, data: Dataset, relative: bool = False) -> Spotted:
+    """A run in the form that chapter 9 has other people's methods in: chance, alarms a minute, errors.
+
+    relative: rank its peaks by height relative to their video's mean and maximum. Videos without a label of
+    the kind count too.
+    """
+    seconds = sum(video.n_frames / video.fps for video in data.videos)
+    kind, ranked, dropped = run.config.settings.kind, {}, {}
     for fold in run.folds.values():
-        width = fold.rule.half_width
-        longest = max(longest, 2 * width + 1)
         for key, seen in fold.predictions.items():
-            ranked[key] = spotting.ranked(seen.score, seen.logits, width, kind=kind)
+            ranked[key] = spotting.ranked(seen.score, seen.logits, fold.rule.half_width, relative, kind)
             vetoed = [c for c in fold.candidates(key) if c.dropped and fold.rule.result_synergy]
             dropped[key] = [candidate.event(result_synergy=False) for candidate in vetoed]
     n_frames = {video.key: video.n_frames for video in data.videos}
-    there = labels(data, kind)
-    if heads:
-        there["on a head movement"] = {key: head_moves(head, longest) for key, head in heads.items()}
-    found = metrics.errors(run.predicted, run.truth, n_frames, ranked, there, dropped, draws, kind=kind)
-    return pd.DataFrame(found)
+    fps = sum(n_frames.values()) / seconds
+    title = f"{run.config.what.title} · {run.config.reader.title}"
+    there, whose = labels(data, kind), "synthetic" if run.config.reader.truth else "ours"
+    return Spotted(title, run.predicted, run.truth, n_frames, fps, kind, ranked, there, dropped, whose)
 
 
 def labels(data: Dataset, kind: str = "micro") -> dict[str, dict[Key, list[Event]]]:
