@@ -1,15 +1,19 @@
-"""The page of all commands: each is there with its help and its options."""
+"""The page of all commands: each is there with its help and its options; pages name no other."""
 
+import re
 import sys
 from pathlib import Path
 
 import click
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "book"))
 
 import pages
 
 from metst_lib.app.cli import main
+
+CHECKOUT = Path(__file__).parents[1]
 
 
 def every(command, name):
@@ -40,3 +44,19 @@ def test_a_choice_is_one_cell_of_its_row():
     (row,) = [line for line in section(pages.commands(), "metst data rehearse").splitlines() if "roi" in line]
     assert row.replace("\\|", "").count("|") == 3
     assert "[default: 5]" in row
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "data/README.md", "metst_lib/released/README.md", "notebooks/README.md"]
+)
+def test_every_command_that_a_page_names_exists(page):
+    text = (CHECKOUT / page).read_text(encoding="utf-8")
+    typed = re.findall(r"(?:^|`|/bin/)metst ([a-z][^`\n]+)", text, flags=re.M)
+    assert typed
+    for words in typed:
+        command = main
+        for word in words.split():
+            if not isinstance(command, click.Group):
+                break
+            assert word in command.commands, f"metst {words}"
+            command = command.commands[word]
