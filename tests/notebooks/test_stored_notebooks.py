@@ -26,7 +26,7 @@ CHAPTERS = [
     "07_your_own_video",
 ]
 PARAMETERS = {"dataset": str, "variant": str, "subject": str, "seed": int, "preset": str, "root": str}
-OWN = {"07_your_own_video": {"video": str, "model": str, "landmarks": str}}
+OWN = {"04_me_tst_plus": {"clone": str}, "07_your_own_video": {"video": str, "model": str, "landmarks": str}}
 """Parameters that only one chapter has."""
 CHECKED = "# NBVAL_CHECK_OUTPUT"
 MACHINE_PATH = re.compile(r"(?<![\w.:/])(/(home|root|tmp|work|usr|opt|var|mnt|private|Users)\b|[A-Z]:\\)")
