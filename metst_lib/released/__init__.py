@@ -9,3 +9,4 @@ from metst_lib.released.caches import CACHED as CACHED
 from metst_lib.released.caches import load_cache as load_cache
 from metst_lib.released.caches import read_caches as read_caches
 from metst_lib.released.weights import load_weights as load_weights
+from metst_lib.released.weights import read_weights as read_weights

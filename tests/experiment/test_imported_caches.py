@@ -154,7 +154,10 @@ def test_a_clone_with_five_regions_alone_serves_their_variants_and_names_the_oth
     code, said = metst(config, "flow", "sammlv", "--released", folder)
     assert code == 0, said
     assert said.count("Flow of 3 of 3 videos lies in") == 1
-    others = "single-path-18roi, me-tst-plus-no-feature-synergy, me-tst-plus-no-result-synergy, me-tst-plus"
+    others = (
+        "single-path-18roi, me-tst-plus-no-feature-synergy, me-tst-plus-no-result-synergy, me-tst-plus, "
+        "boosting-vrme"
+    )
     assert f"No flow for {others}: {folder} has no cache of 18 regions" in said
     assert experiment.folds(plus) == ["004", "005", "012"]
     assert experiment.read_run(plus).missing == ["004", "005", "012"]

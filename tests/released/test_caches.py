@@ -245,6 +245,7 @@ def test_a_cache_cut_short_is_refused(tmp_path, part):
         ([[np.zeros((10, 5)), np.zeros((10, 6))]], r"video 0 has windows of \(10, 5\) and \(10, 6\)"),
         ([[np.zeros((10, 5))], [np.zeros((10, 6))]], r"windows of different forms: \(10, 5\), \(10, 6\)"),
         ([[np.zeros((10, 5)), np.full((10, 5), np.nan)]], "video 0, window 1 holds NaN or infinity"),
+        ([[np.full((10, 5), -1e39)]], "video 0, window 0 holds NaN or infinity"),  # as float32
     ],
 )
 def test_a_cache_of_another_form_is_refused(tmp_path, content, message):
