@@ -217,6 +217,7 @@ def workflow(arguments: tuple[str, ...]) -> None:
 def tables(dataset: str, seeds: int, variants: str, **options: str) -> None:
     """Write the tables of DATASET's finished runs as Markdown, CSV and LaTeX; they say what is missing.
 
+    Each whole run leaves its curves beside its folds, and its edition a truth.csv: `metst score` reads them.
     Folds that are stale, made of other inputs than today's, are left out; the exit status is then 1.
     """
     from metst_lib import experiment
@@ -228,6 +229,9 @@ def tables(dataset: str, seeds: int, variants: str, **options: str) -> None:
         for variant, seed in itertools.product(experiment.VARIANTS, range(seeds))
     )
     made = writer.make(dataset, range(seeds), **options)
+    whole = {run.config: run for table in made for of_seeds in table.runs.values() for run in of_seeds}
+    for run in whole.values():
+        experiment.runs.write_scores(run)
     for table in made:
         click.echo(table.write(folder)[0])
     judged = variants.split(",") if variants else experiment.VARIANTS

@@ -105,7 +105,8 @@ def score(file: Path, truth: Path, sweep: bool, protocols: bool, **options: Any)
     A table of intervals has the columns subject, video, onset, offset, and where known dataset, kind,
     emotion, fps, n_frames; frames from 0, both ends in it; a video without events has a row without these.
     A score file has a row a frame: dataset, subject, video, fps, frame, score, and five logits if it names
-    emotions.
+    emotions. F1 comes with its 95 % interval over subjects, and with what chance alone gives where the
+    videos' lengths are known.
     """
     from metst_lib.evidence import protocols as protocol
     from metst_lib.evidence import scoring
@@ -120,6 +121,9 @@ def score(file: Path, truth: Path, sweep: bool, protocols: bool, **options: Any)
     rule = Rule(kind="micro" if kind == "overall" else kind, result_synergy=synergy, **how)
     click.echo(f"{given.dataset or 'Events'}, {kind}: {given.counted} ({options['videos']})")
     _numbers(scoring.table(given, rule, kind, [scorer] if scorer else list(SCORERS)))
+    if given.predictions is not None:
+        click.echo("Average precision at IoU .3, .5, .7, of every local peak:")
+        _numbers(scoring.ranking(given, rule, kind))
     if sweep:
         _numbers(scoring.sweep(given, rule, kind, scorer or "strict"))
     if protocols:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from metst_lib import metrics
+from metst_lib import inference, metrics, spotting
 from metst_lib.events import Event, Key, Prediction, named
 from metst_lib.evidence import intervals, scorefile
 from metst_lib.evidence.decoders import stepped
@@ -118,6 +118,12 @@ def find(given: Given, rule: Rule) -> dict[Key, list[Event]]:
     """
     if given.predictions is None:
         return {key: given.found[key] for key in given.truth}
+    rules = _rules(given, rule)
+    return {key: rules[key[0]].find(given.predictions[key]) for key in given.truth}
+
+
+def _rules(given: Given, rule: Rule) -> dict[str, Rule]:
+    """The rule of each subject."""
     rules = {}
     for subject in dict.fromkeys(subject for subject, _ in given.truth):
         others = [event for key, of in given.truth.items() if key[0] != subject for event in of]
@@ -125,27 +131,54 @@ def find(given: Given, rule: Rule) -> dict[Key, list[Event]]:
             rules[subject] = rule.fitted(others)
         except ValueError as error:
             raise ValueError(f"k_p of subject {subject}, from the other subjects: {error}") from None
-    return {key: rules[key[0]].find(given.predictions[key]) for key in given.truth}
+    return rules
 
 
 def scores(given: Given, rule: Rule, kind: str = "micro", scorer: str = "strict") -> Scores:
     """Scores of the videos that count, for events of a kind, or "overall"."""
+    return metrics.evaluate(*_sides(given, rule, kind), scorer, kind)
+
+
+def _sides(given: Given, rule: Rule, kind: str) -> tuple[dict[Key, list[Event]], dict[Key, list[Event]]]:
+    """Events found and true of a kind, of the videos that count."""
     if kind == "overall" and given.predictions is not None:
         raise ValueError("a score file is of one kind: overall F1 takes a table of intervals of both kinds")
     kinds = ("micro", "macro") if kind == "overall" else (kind,)
-    predicted, truth = (
+    found, truth = (
         {key: [event for event in of if event.kind in kinds] for key, of in side.items()}
         for side in (find(given, replace(rule, kind=kind) if kind != "overall" else rule), given.truth)
     )
-    return metrics.evaluate(predicted, truth, scorer, kind)
+    return found, truth
 
 
 def table(
     given: Given, rule: Rule, kind: str = "micro", scorers: Sequence[str] = tuple(SCORERS)
 ) -> pd.DataFrame:
-    """A row a scorer: TP, FP, FN, precision, recall, F1, false positives a minute, and where the method names
-    emotions the recognition's total, F1, UF1, UAR, and STRS."""
-    return pd.DataFrame([{"scorer": name} | _row(given, scores(given, rule, kind, name)) for name in scorers])
+    """A row a scorer: TP, FP, FN, precision, recall, F1 and its interval over subjects, false positives a
+    minute, F1 by chance and how often chance reaches it (the strict scorer's), and where the method names
+    emotions the recognition's total, F1, UF1, UAR, and STRS. NaN where lengths or a second subject are not
+    there."""
+    sides = _sides(given, rule, kind)
+    return pd.DataFrame([{"scorer": name} | _row(given, sides, kind, name) for name in scorers])
+
+
+def ranking(given: Given, rule: Rule, kind: str = "micro") -> pd.DataFrame:
+    """Average precision over every local peak at IoU .3, .5 and .7, a row a height that they are ranked by.
+
+    relative: with the mean of the video as 0 and its maximum as 1. ValueError for a table of intervals.
+    """
+    if given.predictions is None:
+        raise ValueError("a table of intervals has no heights to rank by: a score file is wanted")
+    truth, rules = _sides(given, rule, kind)[1], _rules(given, replace(rule, kind=kind))
+    rows = []
+    for relative in (False, True):
+        ranked = {}
+        for key in given.truth:
+            seen, k_p = given.predictions[key], rules[key[0]].half_width
+            ranked[key] = spotting.ranked(seen.score, seen.logits, k_p, relative, kind)
+        found = {f"ap_{iou}": metrics.average_precision(ranked, truth, iou) for iou in (0.3, 0.5, 0.7)}
+        rows.append({"ranked by": "relative height" if relative else "height"} | found)
+    return pd.DataFrame(rows)
 
 
 def sweep(
@@ -155,18 +188,28 @@ def sweep(
     scorer: str = "strict",
     heights: Sequence[float] = HEIGHTS,
 ) -> pd.DataFrame:
-    """The same, a row a height p of the threshold. ValueError for a table of intervals, which has none."""
+    """The same, a row a height p of the threshold: curves with their band. ValueError for a table of
+    intervals, which has none."""
     if given.predictions is None:
         raise ValueError("a table of intervals has no threshold: a score file is wanted")
-    rows = [{"p": p} | _row(given, scores(given, replace(rule, p=p), kind, scorer)) for p in heights]
-    return pd.DataFrame(rows)
+    sides = {p: _sides(given, replace(rule, p=p), kind) for p in heights}
+    return pd.DataFrame([{"p": p} | _row(given, sides[p], kind, scorer) for p in heights])
 
 
-def _row(given: Given, found: Scores) -> dict[str, float]:
+def _row(given: Given, sides: tuple, kind: str, scorer: str) -> dict[str, float]:
+    found = metrics.evaluate(*sides, scorer, kind)
     spotted, emotions = found.spotting, found.recognition
     row = {name: getattr(spotted, name) for name in ("tp", "fp", "fn", "precision", "recall", "f1")}
+    row |= {"f1_low": math.nan, "f1_high": math.nan}
+    if len(found.by_subject) > 1:
+        interval = inference.interval_of(found, "spotting.f1")
+        row |= {"f1_low": interval.low, "f1_high": interval.high}
     if not math.isnan(given.minutes):
         row["fp_per_minute"] = spotted.fp / given.minutes
+    if set(given.n_frames) >= set(given.truth):
+        line = metrics.chance(*sides, given.n_frames, kind=kind) if scorer == "strict" else None
+        row["chance_f1"] = line.f1 if line else math.nan
+        row["chance_p"] = line.p if line else math.nan
     if given.recognised:
         row |= {f"recognition_{name}": getattr(emotions, name) for name in ("total", "f1", "uf1", "uar")}
         row["strs"] = found.strs

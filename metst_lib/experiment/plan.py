@@ -161,6 +161,7 @@ CHAPTERS = {
     "05_synergy_ablations": ("me-tst", "me-tst-plus"),
     "06_visualization": ("me-tst", "me-tst-plus"),
     "07_your_own_video": (DEMONSTRATION,),
+    "09_real_evidence": ("me-tst", "me-tst-plus"),
 }
 TABLES = (
     "table1_spotting_f1", "table2_recognition", "table3_analysis", "table4_result_synergy",

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from metst_lib import fold as folding
 from metst_lib import metrics, ssm
 from metst_lib._files import digest
 from metst_lib.events import Event, Key, Prediction, Video
+from metst_lib.evidence import intervals, scorefile
 from metst_lib.experiment import flows, provenance, store
 from metst_lib.experiment.checkpoint import Checkpoint
 from metst_lib.experiment.config import Config
@@ -231,6 +233,24 @@ def read_run(config: Config, inputs: store.Inputs | None = None) -> Run:
     by_state = {state: [s for s, other in found.items() if other == state] for state in ("missing", "stale")}
     valid = {s: read_fold(config, s, inputs) for s, state in found.items() if state == "valid"}
     return Run(config, valid, **by_state)
+
+
+def write_scores(run: Run) -> Path | None:
+    """Write a run's curves and its videos' events for `metst score`; None, and no curves, unless it is whole.
+
+    A video without flow has no curve. Each new fit takes the file away.
+    """
+    path, config = store.scores_path(run.config), run.config
+    if run.lacking:
+        path.unlink(missing_ok=True)
+        return None
+    data = flows.load_data(config)
+    fps = {video.key: video.fps for video in data.videos}
+    n_frames = {video.key: video.n_frames for video in data.videos}
+    labels = data.events("micro", "macro")
+    intervals.write(store.truth_path(config), config.dataset, labels, fps, n_frames)
+    seen = {key: of for fold in run.folds.values() for key, of in fold.predictions.items()}
+    return scorefile.write(path, config.dataset, seen, {key: fps[key] for key in seen})
 
 
 def score_fitted(configs: Iterable[Config]) -> None:

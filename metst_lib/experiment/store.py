@@ -94,6 +94,16 @@ def metrics_path(config: Config, subject: str) -> Path:
     return fold_folder(config, subject) / "metrics.json"
 
 
+def scores_path(config: Config) -> Path:
+    """The curves of a whole run as other methods' are read (`evidence.scorefile`)."""
+    return run_folder(config) / "scores.npz"
+
+
+def truth_path(config: Config) -> Path:
+    """The events of an edition's videos as a table of intervals (`evidence.intervals`)."""
+    return edition_folder(config) / "truth.csv"
+
+
 def model_path(config: Config) -> Path:
     """Where the model lies that was trained on all subjects."""
     return config.places.data / "models" / config.edition / f"{config.variant}.npz"
@@ -311,7 +321,7 @@ def _begun(config: Config, subject: str) -> Path:
     folder = fold_folder(config, subject)
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
-    for path in (metrics_path(config, subject), folder / _FITTED):
+    for path in (metrics_path(config, subject), folder / _FITTED, scores_path(config)):
         path.unlink(missing_ok=True)
     return folder
 

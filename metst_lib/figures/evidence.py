@@ -104,13 +104,13 @@ def hits_by_chance(draws: Mapping[str, tuple[np.ndarray, int, int]]) -> style.Dr
 
     draws: title → (hits of each draw, hits seen, true events).
     """
-    columns = min(3, len(draws))
+    columns = min(2, len(draws))
     shape = -(-len(draws) // columns), columns
-    figure, axes = style.panels(style.FULL, 0.6 + 1.75 * shape[0], *shape, squeeze=False)
+    figure, axes = style.panels(style.FULL, 0.6 + 1.5 * shape[0], *shape, squeeze=False)
     told = []
     for ax, (title, (hits, seen, n)) in zip(axes.flat, draws.items(), strict=False):
         bins = np.arange(hits.min(), hits.max() + 2) - 0.5
-        ax.hist(hits, bins=bins, color="#BDBDBD", edgecolor="white", lw=0.3)
+        ax.hist(hits, bins=bins, color="#BDBDBD")
         ax.axvline(seen, color="#D55E00", lw=2)
         ax.set(xlim=(0, n), title=title, yticks=[])
         told.append(f"{title}: {seen} of {n} seen, {hits.mean():.1f} by chance")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from metst_lib import metrics
+from metst_lib import inference, metrics
 from metst_lib.app.cli import main
 from metst_lib.events import Event, Prediction
 from metst_lib.evidence import intervals, scorefile, scoring
@@ -112,6 +112,35 @@ def test_a_sweep_lowers_the_threshold_and_a_table_has_none(curves, table, truth)
         scoring.sweep(scoring.read(table, truth), Rule())
     with pytest.raises(ValueError, match="a score file is of one kind"):
         scoring.scores(scoring.read(curves, truth), Rule(), "overall")
+
+
+def test_a_row_has_an_interval_and_chance_by_the_strict_scorer_where_lengths_are_known(
+    tmp_path, table, truth
+):
+    given = scoring.read(table, truth)
+    strict, released, _ = scoring.table(given, Rule()).to_dict("records")
+    found = scoring.scores(given, Rule())
+    interval = inference.interval_of(found, "spotting.f1")
+    assert (strict["f1_low"], strict["f1_high"]) == (interval.low, interval.high)
+    assert 0 < strict["chance_f1"] < strict["f1"] and math.isnan(released["chance_f1"])
+    assert 0 < strict["chance_p"] < 0.5
+    bare = intervals.write(tmp_path / "bare.csv", "toy", TRUTH)
+    assert "chance_f1" not in scoring.table(scoring.read(table, bare), Rule())
+    alone = scoring.read(table, intervals.write(tmp_path / "alone.csv", "toy", TRUTH)).only(
+        "with_me", "macro"
+    )
+    assert math.isnan(scoring.table(alone, Rule(), "macro")["f1_low"][0])
+
+
+def test_curves_are_ranked_by_height_and_by_that_relative_to_their_video(tmp_path, curves, table, truth):
+    low = Prediction(bump(60, 20).score / 4, np.zeros((60, 5)))
+    third = Prediction(bump(50, 20).score / 2, np.zeros((50, 5)))  # nothing is true there
+    path = scorefile.write(tmp_path / "low.npz", "toy", {A: bump(80, 30), B: low, C: third}, 30)
+    found = scoring.ranking(scoring.read(path, truth), Rule(half_width=5)).set_index("ranked by")
+    # By height hit, false alarm, hit: 1/2 + 1/2 · 2/3. Relative all three stand at 1, in the order of videos.
+    assert found["ap_0.5"].tolist() == pytest.approx([5 / 6, 1.0])
+    with pytest.raises(ValueError, match="no heights to rank by"):
+        scoring.ranking(scoring.read(table, truth), Rule())
 
 
 def test_the_command_prints_numbers_and_which_videos_count(curves, table, truth):

@@ -11,6 +11,7 @@ from trials import SMALLEST, compendium, shorten
 from metst_lib import experiment, training
 from metst_lib import fold as folding
 from metst_lib.events import Event, Prediction
+from metst_lib.evidence import scoring
 from metst_lib.experiment import checkpoint, configure, flows, records, runs, store, variants
 
 
@@ -306,3 +307,20 @@ def test_a_run_of_macro_expressions_is_one_of_its_own(config, monkeypatch):
     assert videos and all(video.events_of("macro") for video in videos)
     assert set(runs.states(config)) == {video.subject for video in videos}
     assert set(runs.states(config).values()) == {"missing"} != set(before.values())
+
+
+def test_a_whole_run_leaves_a_score_file_that_gives_its_counts_and_a_part_of_one_none(config):
+    for subject in runs.folds(config)[:-1]:
+        experiment.run_fold(config, subject)
+    assert runs.write_scores(experiment.read_run(config)) is None
+    assert not store.scores_path(config).exists()
+    experiment.run_fold(config, runs.folds(config)[-1])
+    run = experiment.read_run(config)
+    written = runs.write_scores(run)
+    assert written == store.scores_path(config)
+    given = scoring.read(written, store.truth_path(config))
+    assert given.recognised and not given.left_out and given.n_frames.keys() == run.truth.keys()
+    found = scoring.scores(given, config.recipe.rule)
+    assert found.by_subject == run.scores().by_subject
+    store._begun(config, runs.folds(config)[0])  # another fit of a fold takes it away
+    assert not written.exists()

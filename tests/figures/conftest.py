@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from pictures import BARE, CANDIDATES, DISTRACTORS, FLOW, FPS, FRAMES, MES, PREDICTED, REGIONS, TST, VIDEO
 
-from metst_lib import figures, rois
+from metst_lib import figures, metrics, rois
 from metst_lib.events import EMOTIONS
+
+KEY = ("s", "v")
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +79,25 @@ def everything(landmarks, moving, output):
             {"a": (0.5, 0.4, 0.6), "b": (np.nan, np.nan, np.nan)}, "spotting F1 (0–1)", {"a": [0.45, 0.55]}
         ),
         "sensitivity": figures.sensitivity(np.eye(3), [0.5, 0.55, 0.6], [5, 6, 7], used=(0.55, 6)),
+        "against_chance": figures.against_chance(
+            {"ME-TST": figures.Row(0.5, 0.4, 0.6, 0.1, "synthetic")}, "A run beyond chance"
+        ),
+        "dumbbells": figures.dumbbells(
+            {"ME-TST": (0.5, 0.4, "extrapolated")}, ("labelled videos", "all videos"), "F1 falls"
+        ),
+        "hits_by_chance": figures.hits_by_chance({"ME-TST": (np.arange(9), 20, 30)}),
+        "curve": figures.curve(score, 5, 0.55, FPS, PREDICTED, MES),
+        "alarms": figures.alarms(
+            {"ME-TST": (metrics.ranking({KEY: [(MES[0], 1.0)]}, {KEY: MES}), 1.0)},
+            "What recall costs",
+            {"ME-TST+": (1.0, 0.5, "synthetic")},
+        ),
+        "error_shares": figures.error_shares(
+            {"ME-TST": [metrics.Sort("miss", "no peak", 3, 1.0, 0.2)]}, "miss"
+        ),
+        "thresholds": figures.thresholds({"set": {"ours": [(0.5, 0.4, 0.6)] * 2}}, [0.5, 0.6], 0.55),
+        "protocols": figures.protocols({"set": ([0.1, 0.2], 0.2, {"p": {"0.55": 0.15}})}),
+        "parts": figures.parts({"all": {"hit": 5, "missed": 9}}, "What is in it"),
         "key_regions": figures.key_regions([view, dataclasses.replace(view, title="b")], FPS),
     }
 

@@ -24,9 +24,14 @@ CHAPTERS = [
     "05_synergy_ablations",
     "06_visualization",
     "07_your_own_video",
+    "09_real_evidence",
 ]
 PARAMETERS = {"dataset": str, "variant": str, "subject": str, "seed": int, "preset": str, "root": str}
-OWN = {"04_me_tst_plus": {"clone": str}, "07_your_own_video": {"video": str, "model": str, "landmarks": str}}
+OWN = {
+    "04_me_tst_plus": {"clone": str},
+    "07_your_own_video": {"video": str, "model": str, "landmarks": str},
+    "09_real_evidence": {"evidence": str},
+}
 """Parameters that only one chapter has."""
 CHECKED = "# NBVAL_CHECK_OUTPUT"
 MACHINE_PATH = re.compile(r"(?<![\w.:/])(/(home|root|tmp|work|usr|opt|var|mnt|private|Users)\b|[A-Z]:\\)")
