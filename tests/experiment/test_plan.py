@@ -105,7 +105,7 @@ def test_the_workflow_has_a_job_for_each_group_of_folds(root):
     runs = root / "data" / "runs" / "synthetic"
     assert found.metrics[0] == runs / "me-tst" / "micro" / "seed0" / "spNO.1" / "metrics.json"
     assert found.jobs[1].log == runs / "me-tst" / "micro" / "seed0" / "job1.ipynb"
-    assert list(found.flow) == ["me-tst", "me-tst-plus"] and len(found.pages) == 7
+    assert list(found.flow) == ["me-tst", "me-tst-plus"] and len(found.pages) == 8
     assert [path.name for path in found.model] == ["me-tst-plus.npz"]
     (whole,) = plan.workflow(root=str(root), variants="me-tst").jobs
     assert whole.subjects == ["spNO.1", "spNO.2", "spNO.3"]
