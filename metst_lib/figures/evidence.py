@@ -223,7 +223,7 @@ def error_shares(rows: Mapping[str, Sequence[Sort]], error: str) -> style.Drawin
                     0.98, y, f"{found.count}", ha="right", va="center", transform=ax.get_yaxis_transform()
                 )
                 ax.plot(found.by_chance, y, zorder=3, **(CHANCE | {"color": style.INK}))
-        ax.set(xlim=(0, 1.5), title=textwrap.fill(sort, 15), xticks=[0, 0.5, 1])
+        ax.set(xlim=(0, 1.5), title=textwrap.fill(sort, 15), xticks=[0, 0.5, 1] if len(sorts) < 5 else [0, 1])
         ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     style.lanes(axes[0, 0], list(chosen))
     plural = {"miss": "misses"}.get(error, f"{error}s")
