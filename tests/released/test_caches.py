@@ -176,6 +176,13 @@ def test_a_window_that_is_repeated_a_million_times_is_refused_at_once(tmp_path):
             released.load_cache(written(tmp_path / "c.pkl", content))
 
 
+def test_a_text_that_is_encoded_again_and_again_is_refused_before_it_fills_the_memory(tmp_path):
+    text = b"c_codecs\nencode\nq\x00X\x00\x10\x00\x00" + b"a" * 4096 + b"q\x01X\x06\x00\x00\x00latin1q\x02"
+    (tmp_path / "c.pkl").write_bytes(b"\x80\x02" + text + b"](" + b"h\x00h\x01h\x02\x86R" * 10**5 + b"e.")
+    with pytest.raises(ValueError, match="it encodes one text again and again"):
+        released.load_cache(tmp_path / "c.pkl")
+
+
 def test_any_change_of_bytes_gives_arrays_or_an_error(tmp_path):
     """20,400 caches of every protocol with a few bytes changed, in a process of its own: it would not survive
     a crash."""
@@ -245,6 +252,7 @@ def test_a_cache_cut_short_is_refused(tmp_path, part):
         ([[np.zeros((10, 5)), np.zeros((10, 6))]], r"video 0 has windows of \(10, 5\) and \(10, 6\)"),
         ([[np.zeros((10, 5))], [np.zeros((10, 6))]], r"windows of different forms: \(10, 5\), \(10, 6\)"),
         ([[np.zeros((10, 5)), np.full((10, 5), np.nan)]], "video 0, window 1 holds NaN or infinity"),
+        ([[np.full((10, 5), -1e300)]], "video 0, window 0 holds NaN or infinity"),
     ],
 )
 def test_a_cache_of_another_form_is_refused(tmp_path, content, message):
@@ -338,7 +346,11 @@ def test_caches_in_parts_are_joined_and_leave_out_what_the_released_code_cannot_
         ([*cache((4, 5)), []], {}, "video 012 012_3: 0 windows of 30 frames, but .* takes at least 1"),
         (cache(WINDOWS, k=50), {}, "video 004 004_1: windows of 50 frames, not of 30"),
         ([*cache((4, 5)), [np.full((10, 30), np.nan)]], {}, "video 2, window 0 holds NaN or infinity"),
-        ([*cache((4, 5)), [np.full((10, 30), 1e300), np.zeros((10, 30))]], {}, "not finite"),
+        (
+            [*cache((4, 5)), [np.full((10, 30), 1e300), np.zeros((10, 30))]],
+            {},
+            "window 0 holds NaN or infinity",
+        ),
         ([*cache((4, 5)), [Hostile("harm")]], {}, r"it asks for (posix|nt)\.mkdir, and only float"),
         (cache(WINDOWS), {"name": "casme2sq"}, "released no cache of 'casme2sq'; .* sammlv, casme3"),
         (cache(WINDOWS), {"files": []}, "no file is named"),
