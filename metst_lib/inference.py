@@ -89,7 +89,7 @@ def paired(a: Any, b: Any, level: float = 0.95, seed: int = 0, measure: str = "s
 
     Raises ValueError where subjects, scorers or numbers of seeds of a and b differ, and as `interval_of`.
     """
-    one, other = _read(a), _read(b)
+    one, other = _read(a, measure), _read(b, measure)
     if odd := set(one.names) ^ set(other.names):
         raise ValueError(f"the two do not share their subjects: {', '.join(sorted({n for _, n in odd}))}")
     if one.scorer != other.scorer or len(one.table) != len(other.table):
@@ -125,11 +125,15 @@ class _Study:
             raise ValueError("an interval over subjects needs at least two subjects")
 
 
-def _read(source: Any) -> _Study:
+def _read(source: Any, measure: str) -> _Study:
     first = source
     while isinstance(first, list | tuple) and first:
         first = first[0]
-    return _of_scores(source) if isinstance(first, Scores) else _of_counts(source)
+    if isinstance(first, Scores):
+        return _of_scores(source)
+    if not measure.startswith("spotting."):
+        raise ValueError(f"counts of TP, FP and FN say nothing of {measure}: scores are wanted")
+    return _of_counts(source)
 
 
 def _of_counts(source: Any) -> _Study:
@@ -194,6 +198,8 @@ def _interval(study: _Study, measure: str, level: float) -> Interval:
 
 def _student(value: float, left: np.ndarray, level: float) -> np.ndarray:
     """value ± t · standard error, from the values (n,) with each unit left out."""
+    if not 0 < level < 1:
+        raise ValueError(f"a level between 0 and 1 is wanted, such as 0.95, not {level}")
     n = len(left)
     half = student.ppf((1 + level) / 2, n - 1) * np.sqrt((n - 1) * np.var(left))
     return np.array([value - half, value + half])

@@ -85,6 +85,8 @@ class Rule:
         for name, known in CHOICES.items():
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"unknown {name} {value!r} of a rule; known: {', '.join(known)}")
+        if np.isnan(self.p):
+            raise ValueError("the height p of a rule's threshold is no number")
 
     def fitted(self, events: Iterable[Event]) -> Rule:
         """The rule with k_p of these events, where it has none yet."""
@@ -151,9 +153,10 @@ def smooth(score: np.ndarray, half_width: int) -> np.ndarray:
     width = 2 * _checked(half_width)
     _, exponent = np.frexp(np.abs(score).max(initial=0))
     step = np.ldexp(1.0, max(int(exponent), -900) - 44)  # never below the smallest float
-    whole = np.rint(np.pad(score, half_width) / step).astype(np.int64)
+    reach = min(half_width, len(score))  # a wider window holds no more
+    whole = np.rint(np.pad(score, reach) / step).astype(np.int64)
     total = np.concatenate([[0], np.cumsum(whole)])
-    return (total[width:-1] - total[: -width - 1]) * (step / width)
+    return (total[2 * reach : -1] - total[: -2 * reach - 1]) * (step / width)
 
 
 def threshold(score: np.ndarray, p: float = P) -> float:

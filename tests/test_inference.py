@@ -204,3 +204,14 @@ def test_scores_that_do_not_belong_together_are_refused():
     for nothing in ([], [[]]):
         with pytest.raises(ValueError, match="no scores"):
             interval_of(nothing)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95, float("nan")])
+def test_a_level_outside_0_to_1_is_refused(level):
+    with pytest.raises(ValueError, match="a level between 0 and 1"):
+        interval([[1, 2, 3], [2, 1, 0]], level)
+
+
+def test_counts_say_nothing_of_recognition():
+    with pytest.raises(ValueError, match="say nothing of strs"):
+        paired([[1, 2, 3], [2, 1, 0]], [[1, 1, 1], [2, 1, 0]], measure="strs")

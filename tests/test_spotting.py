@@ -393,3 +393,13 @@ def test_ranked_peaks_are_of_the_kind_asked_for_and_a_flat_score_has_none():
     score, emotion = np.sin(np.arange(100) / 5), np.zeros((100, 5))
     assert {event.kind for event, _ in ranked(score, emotion, 4, kind="macro")} == {"macro"}
     assert ranked(np.ones(50), np.zeros((50, 5)), 4, relative=True) == []
+
+
+def test_a_height_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="height p of a rule's threshold is no number"):
+        Rule(p=float("nan"))
+
+
+def test_a_half_width_beyond_the_video_averages_all_of_it_and_takes_no_memory_of_its_own():
+    np.testing.assert_allclose(smooth([4, 8, 0, 4], 7), [16 / 14] * 4)
+    np.testing.assert_allclose(smooth([4, 8, 0, 4], 10**12), [8e-12] * 4)

@@ -49,6 +49,7 @@ def read(path: str | Path, dataset: str = "") -> Intervals:
     elif len(sets) > 1:
         raise ValueError(f"{path} holds several data sets, {', '.join(sets)}: say which")
     check_intervals(path, table, empty=True)
+    check_numbers(path, table, *({"fps", "n_frames", "apex"} & set(table)))
     found = Intervals(dataset or "".join(sets), {}, {}, {})
     for row in table.to_dict("index").items():
         _take(path, found, *row)
@@ -62,6 +63,8 @@ def _take(path: Path, found: Intervals, index: int, row: dict) -> None:
     if not all(key):
         raise ValueError(f"{where}: no subject or no video")
     for name, told in (("fps", found.fps), ("n_frames", found.n_frames)):
+        if name in row and not 0 < row[name] < np.inf:
+            raise ValueError(f"{where}: {name} of {row[name]:g} where a number above 0 is wanted")
         if name in row and told.setdefault(key, row[name]) != row[name]:
             raise ValueError(f"{where}: {name} {row[name]:g}, but {told[key]:g} above for video {named(key)}")
     events = found.events.setdefault(key, [])
@@ -113,6 +116,16 @@ def read_table(path: str | Path) -> pd.DataFrame:
         return pd.read_csv(path, dtype=_TEXT)
     except (ValueError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as a table: {error}") from None
+
+
+def check_numbers(path: str | Path, table: pd.DataFrame, *columns: str) -> None:
+    """ValueError naming file and row (the header is row 1) of the first cell of a column that is text."""
+    for name in columns:
+        text = pd.to_numeric(table[name], errors="coerce").isna() & table[name].notna()
+        if text.any():
+            row = int(np.argmax(text))
+            where = f"{path}, row {table.index[row] + 2}"
+            raise ValueError(f"{where}: {name} {table[name].iloc[row]!r} is no number")
 
 
 def check_intervals(

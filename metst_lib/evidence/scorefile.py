@@ -12,6 +12,7 @@ Glossary: V videos; T frames of a video.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ import pandas as pd
 
 from metst_lib._files import atomic, read_npz, write_text
 from metst_lib.events import CLASSES, Key, Prediction, named
-from metst_lib.evidence.intervals import read_table
+from metst_lib.evidence.intervals import check_numbers, read_table
 
 _WANTED = ("dataset", "subject", "video", "fps", "n_frames", "score")
 _COLUMNS = ("dataset", "subject", "video", "fps", "frame", "score")
@@ -69,7 +70,7 @@ def write(
         "video": [video for _, video in predictions],
         "fps": [rates[key] for key in predictions],
     }
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         columns = {"dataset": name} | {what: np.repeat(values, lengths) for what, values in each.items()}
         frame = np.concatenate([np.arange(length) for length in lengths])
         emotions = dict(zip(CLASSES, logits.T, strict=True)) if recognised else {}
@@ -91,7 +92,7 @@ def read(path: str | Path) -> ScoreFile:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no score file {path}")
-    found = _read_csv(path) if path.suffix == ".csv" else _read_npz(path)
+    found = _read_csv(path) if path.suffix.lower() == ".csv" else _read_npz(path)
     _check(path, found.predictions, found.fps)
     return found
 
@@ -99,10 +100,10 @@ def read(path: str | Path) -> ScoreFile:
 def is_score_file(path: str | Path) -> bool:
     """Whether a file is of scores: every npz is, a csv with a column `score`."""
     path = Path(path)
-    if path.suffix != ".csv":
+    if path.suffix.lower() != ".csv":
         return True
-    with path.open(encoding="utf-8", errors="replace") as text:
-        return "score" in text.readline().strip().split(",")
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as text:
+        return "score" in next(csv.reader(text), ())
 
 
 def _read_npz(path: Path) -> ScoreFile:
@@ -133,10 +134,16 @@ def _read_csv(path: Path) -> ScoreFile:
     table = read_table(path)
     if lacking := [name for name in _COLUMNS if name not in table]:
         raise ValueError(f"{path} is no score file: it lacks {', '.join(lacking)}")
+    if (blank := table[["dataset", "subject", "video"]].isna().any(axis=1)).any():
+        raise ValueError(f"{path}, row {int(np.argmax(blank)) + 2}: no data set, subject or video")
+    emotions = set(CLASSES) & set(table)
+    if emotions and len(emotions) < len(CLASSES):
+        raise ValueError(f"{path}: logits of all of {', '.join(CLASSES)} wanted, not of {len(emotions)}")
+    check_numbers(path, table, *_COLUMNS[3:], *emotions)
     sets = table["dataset"].unique()
     if len(sets) != 1:
         raise ValueError(f"{path}: one data set wanted, not {', '.join(map(str, sets)) or 'none'}")
-    recognised = set(CLASSES) <= set(table)
+    recognised = bool(emotions)
     predictions, rates = {}, {}
     for key, rows in table.groupby(["subject", "video"], sort=False):
         frames = rows["frame"].to_numpy()
@@ -146,6 +153,8 @@ def _read_csv(path: Path) -> ScoreFile:
                 f"{path}, row {rows.index[wrong] + 2}: "
                 f"frame {frames[wrong]} of video {named(key)}, not {wrong}"
             )
+        if rows["fps"].nunique(dropna=False) > 1:
+            raise ValueError(f"{path}, video {named(key)}: one frame rate wanted, not several")
         score = rows["score"].to_numpy(np.float64)
         logits = rows[list(CLASSES)].to_numpy(np.float64) if recognised else bare(score).logits
         predictions[key], rates[key] = Prediction(score, logits), float(rows["fps"].iloc[0])
@@ -173,5 +182,5 @@ def _check(path: Path, predictions: Mapping[Key, Prediction], fps: Mapping[Key, 
             if not np.isfinite(values).all():
                 frame = int(np.argmin(np.isfinite(values.reshape(len(score), -1)).all(axis=1)))
                 raise ValueError(f"{where}: the {what} not finite at frame {frame}")
-        if not fps.get(key, 0) > 0:
+        if not 0 < fps.get(key, 0) < np.inf:
             raise ValueError(f"{where}: a frame rate above 0 wanted, not {fps.get(key)}")

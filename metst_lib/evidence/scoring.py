@@ -83,6 +83,8 @@ def read(file: str | Path, truth: str | Path, dataset: str = "", step: int = 1) 
         raise FileNotFoundError(f"no file {file}")
     if scorefile.is_score_file(file):
         scores = scorefile.read(file)
+        if labels.dataset and scores.dataset != labels.dataset:
+            raise ValueError(f"{file} is of {scores.dataset}, the truths are of {labels.dataset}")
         _known(file, scores.predictions, true)
         for key, n in scores.n_frames.items():
             if lengths.get(key, n) != n:

@@ -168,6 +168,10 @@ def read(path: Path) -> Pack:
 
 def _contradiction(pack: Pack) -> str:
     for number, seed in pack.seeds.items():
+        if len({one.subject for one in seed.by_subject}) < len(seed.by_subject):
+            return f"a subject occurs twice, seed {number}"
+        if sum((one.spotting for one in seed.by_subject), metrics.Counts()) != seed.spotting:
+            return f"the counts of seed {number} are not those of its subjects"
         for one in seed.by_subject:
             own = [video.spotting for video in seed.by_video if video.subject == one.subject]
             if sum(own, metrics.Counts()) != one.spotting:

@@ -49,8 +49,9 @@ def chance(
     Raises ValueError as `evaluate`, and for a video without a length or shorter than one of its truths.
     """
     observed = evaluate(predicted, truth, kind=kind).spotting
+    drawn = shifts(truth, n_frames, draws, seed)
     by_draw = np.zeros(draws, dtype=np.int64)
-    for key, shift in shifts(truth, n_frames, draws, seed).items():
+    for key, shift in drawn.items():
         for one in kinds_of(kind):
             found, true = of_kind(one, predicted[key]), of_kind(one, truth[key])
             by_draw += hits(found, true, moved(true, shift, n_frames[key], key)).sum(axis=(1, 2))
@@ -63,6 +64,8 @@ def chance(
 
 def shifts(keys: Iterable[Key], n_frames: Mapping[Key, int], draws: int, seed: int) -> dict[Key, np.ndarray]:
     """By how many frames each video's truths move, int (n,) below its length. ValueError without a length."""
+    if draws < 1:
+        raise ValueError(f"chance takes at least one draw, not {draws}")
     rng, found = np.random.default_rng(seed), {}
     for key in sorted(keys):
         if n_frames.get(key, 0) < 1:

@@ -26,6 +26,7 @@ def load(data: bytes) -> Any:
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}
+    left = len(data)
 
     for instruction, argument, _ in pickletools.genops(io.BytesIO(data)):
         match instruction.name:
@@ -59,6 +60,8 @@ def load(data: bytes) -> Any:
             case "REDUCE":
                 arguments = stack.pop()
                 stack[-1] = _called(stack[-1], arguments)
+                if isinstance(stack[-1], bytes) and (left := left - len(stack[-1])) < 0:
+                    raise ValueError("it encodes one text again and again")
             case "BUILD":
                 state = stack.pop()
                 stack[-1] = _built(stack[-1], state)

@@ -47,7 +47,8 @@ def weights(folder: str | Path, name: str) -> dict[str, Path]:
     FileNotFoundError saying what was looked for where there are none.
     """
     place = Path(folder) / "weights" / f"{NAMES[name]}_4emo"
-    found = {path.stem.removeprefix("subject_"): path for path in sorted(place.glob("subject_*.pkl"))}
+    files = sorted(path for path in place.glob("subject_*.pkl") if path.is_file())
+    found = {path.stem.removeprefix("subject_"): path for path in files}
     if not found:
         raise FileNotFoundError(f"no weights of {NAMES[name]}: looked for {place / 'subject_<id>.pkl'}")
     return found

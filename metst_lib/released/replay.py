@@ -166,7 +166,7 @@ def _outputs(
     if kept and kept.is_file():
         with contextlib.suppress(ValueError):  # a damaged one is made anew
             held = read_npz(kept, "key score logits", "a replay's predictions")
-            if held["key"] == key:
+            if held["key"] == key and len(held["score"]) == len(held["logits"]) == _count(flows):
                 return held["score"], held["logits"]
     name, model = read_weights(path)
     if name != network:
@@ -178,6 +178,10 @@ def _outputs(
         with atomic(kept) as temporary:
             np.savez(temporary, key=key, score=score, logits=logits)
     return score, logits
+
+
+def _count(flows: Mapping[Key, RoiFlow]) -> int:
+    return sum(len(flow.values) for flow in flows.values())
 
 
 def _found(

@@ -57,6 +57,9 @@ _PARTS = {
     **{f".lateral.{i}.": f".fuse_{i + 1}.conv." for i in range(2)},
 }
 
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_COUNTER = "num_batches_tracked"
+
 
 class Weights(NamedTuple):
     """What a file of weights holds: the spelling's name, and the network in evaluation mode, float32."""
@@ -93,10 +96,10 @@ def read_weights(path: str | Path) -> Weights:
             f"{path} is not a state dict of {spelling.name}, the nearest that the authors released: "
             f"{len(problems)} of {len(wanted)} entries differ, first: {'; '.join(problems[:5])}"
         )
-    if strange := [key for key, x in state.items() if x.is_floating_point() and not x.isfinite().all()]:
+    state = {key: x if key.endswith(_COUNTER) else x.float() for key, x in state.items()}
+    if strange := [key for key, x in state.items() if not x.isfinite().all()]:
         raise ValueError(f"{path} holds numbers that are not finite, first in {strange[0]}")
     values = {ours: state[theirs] for ours, theirs in released_names(spelling).items()}
-    values = {name: x.float() if x.is_floating_point() else x for name, x in values.items()}
     model = _hollow(spelling)
     model.load_state_dict(values, assign=True)
     return Weights(spelling.name, model.eval())
@@ -154,4 +157,7 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor) or value.layout != torch.strided:
             raise ValueError(f"{path} holds {key!r}: {type(value).__name__} where a state dict has tensors")
+        counts = key.endswith(_COUNTER) and value.dtype == torch.int64
+        if value.is_nested or value.device.type != "cpu" or not (counts or value.dtype in _FLOATS):
+            raise ValueError(f"{path} holds {key!r} of {value.dtype} on {value.device.type}, no plain float")
     return {key.removeprefix("module."): value for key, value in state.items()}

@@ -44,6 +44,9 @@ def test_four_columns_are_enough(tmp_path):
         ("006,006_1,1,3,happy,", r"row 3: unknown emotion 'happy'"),
         ("006,006_1,70,80,,60", r"row 3: an onset of 70 in a video of 60 frames"),
         ("006,,1,3,,", r"row 3: no subject or no video"),
+        ("006,006_1,1,3,,abc", r"row 3: n_frames 'abc' is no number"),
+        ("006,006_1,1,3,,inf", r"row 3: n_frames of inf where a number above 0 is wanted"),
+        ("006,006_1,1,3,,0", r"row 3: n_frames of 0 where a number above 0 is wanted"),
         ("006,006_2,1,3,,61", r"row 3: n_frames 61, but 60 above for video 006 006_2"),
     ],
 )

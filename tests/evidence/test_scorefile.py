@@ -96,3 +96,44 @@ def test_a_file_that_is_none_is_named(tmp_path):
     (tmp_path / "x.npz").write_text("text")
     with pytest.raises(ValueError, match="is not a score file"):
         scorefile.read(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("score", "abc", r"row 4: score 'abc' is no number"),
+        ("frame", "f2", r"row 4: frame 'f2' is no number"),
+        ("fps", "thirty", r"row 4: fps 'thirty' is no number"),
+        ("fps", "60", "video 006 006_1: one frame rate wanted, not several"),
+        ("positive", "x", r"row 4: positive 'x' is no number"),
+        ("subject", "", r"row 4: no data set, subject or video"),
+        ("dataset", "", r"row 4: no data set, subject or video"),
+    ],
+)
+def test_a_cell_that_does_not_fit_is_named_by_row(tmp_path, column, value, message):
+    path = scorefile.write(tmp_path / "x.csv", "sammlv", made(), 200)
+    table = pd.read_csv(path, dtype=str)
+    table.loc[2, column] = value
+    table.to_csv(path, index=False)
+    with pytest.raises(ValueError, match=rf"x\.csv.*{message}"):
+        scorefile.read(path)
+
+
+def test_logits_of_some_classes_alone_and_endless_rates_are_refused(tmp_path):
+    path = scorefile.write(tmp_path / "x.csv", "sammlv", made(), 200)
+    pd.read_csv(path, dtype={"subject": str}).drop(columns="neutral").to_csv(path, index=False)
+    with pytest.raises(ValueError, match=r"logits of all of negative, .*, neutral wanted, not of 4"):
+        scorefile.read(path)
+    with pytest.raises(ValueError, match="a frame rate above 0 wanted, not inf"):
+        scorefile.write(path, "sammlv", made(), np.inf)
+
+
+def test_quotes_capitals_and_a_byte_order_mark_hide_no_score_file(tmp_path):
+    path = scorefile.write(tmp_path / "X.CSV", "sammlv", made(), 200)
+    head = path.read_text().split("\n", 1)[0]
+    words = sorted(head.split(","), key=lambda word: word != "score")
+    table = pd.read_csv(path, dtype=str)[words].to_csv(index=False)
+    quoted = ",".join(f'"{word}"' for word in words) + "\n" + table.split("\n", 1)[1]
+    path.write_text(quoted, encoding="utf-8-sig")
+    assert scorefile.is_score_file(path)
+    assert scorefile.read(path).n_frames == {("006", "006_1"): 5, ("006", "006_2"): 3}

@@ -157,3 +157,9 @@ def test_the_command_says_in_one_line_what_is_wrong(tmp_path, table, truth):
     assert "bad.csv, row 2: onset after offset (9 … 3)" in metst("score", bad, truth, code=1)
     assert "no curves to put" in metst("score", table, truth, "--protocols", code=1)
     assert "unknown scorer 'x'" in metst("score", table, truth, "--scorer", "x", code=1)
+
+
+def test_curves_of_another_data_set_are_refused(curves, tmp_path):
+    other = intervals.write(tmp_path / "other.csv", "others", TRUTH)
+    with pytest.raises(ValueError, match=r"curves\.npz is of toy, the truths are of others"):
+        scoring.read(curves, other)

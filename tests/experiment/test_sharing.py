@@ -270,3 +270,15 @@ def test_the_command_says_the_rule_and_what_it_compares(tmp_path):
     ):
         assert words in printed, words
     assert f"at most {sharing.WIDTH:.2f} wide" in metst("compare", "--help")
+
+
+def test_a_pack_whose_sums_or_subjects_contradict_each_other_is_refused(content, tmp_path):
+    for change, message in (
+        (lambda seed: seed["spotting"].update(tp=99), "counts of seed 0 are not those of its subjects"),
+        (lambda seed: seed["by_subject"].append(seed["by_subject"][0]), "a subject occurs twice, seed 0"),
+    ):
+        changed = json.loads(json.dumps(content))
+        change(changed["seeds"]["0"])
+        (tmp_path / "odd.json").write_text(json.dumps(changed | {"hash": packs._hash(changed)}))
+        with pytest.raises(ValueError, match=message):
+            packs.read(tmp_path / "odd.json")

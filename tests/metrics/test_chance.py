@@ -80,3 +80,9 @@ def test_videos_without_a_length_or_with_too_short_a_one_are_named():
         chance({}, truth, {A: 20})
     with pytest.raises(ValueError, match="unknown kind 'blink'"):
         chance(truth, truth, {A: 20}, kind="blink")
+
+
+@pytest.mark.parametrize("draws", [0, -1])
+def test_chance_without_a_draw_is_refused(draws):
+    with pytest.raises(ValueError, match="at least one draw"):
+        chance({("s", "v"): []}, {("s", "v"): []}, {("s", "v"): 9}, draws=draws)

@@ -335,6 +335,10 @@ def test_a_second_run_predicts_only_what_changed_or_was_damaged(clone, sammlv, t
     kept.write_bytes(kept.read_bytes()[:-50])
     run()
     assert asked == [5, 2]
+    held = dict(np.load(kept))
+    np.savez(kept, **held | {"score": held["score"][:1]})
+    run()
+    assert asked == [2]
     written(clone / "cache/ME-TST/SAMMLV_dataset.pkl", cache((4, 5, 3)))
     run()
     assert asked == [4, 5, 3]
@@ -354,6 +358,15 @@ def test_weights_that_are_not_there_or_not_right_are_named_and_the_rest_goes_on(
     assert set(found.rows["subjects"]) == {"1 of 3"}
     code, said = metst(clone, "--data", sammlv, "--out", tmp_path / "out")
     assert code == 0 and "1 of 3 subjects" in said and "subject_004.pkl is not there" in said
+
+
+def test_a_link_to_nowhere_and_a_folder_are_no_weights(clone, sammlv):
+    weights = clone / "weights/SAMMLV_4emo"
+    (weights / "subject_004.pkl").unlink()
+    (weights / "subject_004.pkl").symlink_to("nowhere")
+    (weights / "subject_9.pkl").mkdir()
+    found = replay.replay(clone, "sammlv", sammlv, progress=False)
+    assert found.missing["why"].tolist() == ["no weights: subject_004.pkl is not there"]
 
 
 def test_weights_of_another_network_are_left_out(clone, sammlv):

@@ -148,6 +148,22 @@ def test_every_spelling_is_told_by_its_keys_and_every_used_weight_loaded(tmp_pat
             lambda s: s.update({"fc_spot.0.bias": torch.tensor([math.nan])}),
             r"not finite, first in fc_spot\.0\.bias",
         ),
+        (
+            lambda s: s.update({"fc_spot.0.bias": torch.tensor([1e300], dtype=torch.float64)}),
+            r"not finite, first in fc_spot\.0\.bias",
+        ),
+        *(
+            (
+                lambda s, to=to: s.update({"fc_spot.0.bias": torch.zeros(1).to(to)}),
+                f"of torch.{kind} on {place}",
+            )
+            for to, kind, place in (
+                (torch.int64, "int64", "cpu"),
+                (torch.complex64, "complex64", "cpu"),
+                (torch.float8_e4m3fn, "float8_e4m3fn", "cpu"),
+                ("meta", "float32", "meta"),
+            )
+        ),
         (lambda s: s.update(epoch=3), "holds 'module.epoch': int where a state dict has tensors"),
     ],
 )
