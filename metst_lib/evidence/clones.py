@@ -7,7 +7,9 @@ source is held against its hash, a git clone against its commit as well.
 from __future__ import annotations
 
 import hashlib
+import io
 import pickle
+import pickletools
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,7 +21,14 @@ from metst_lib.datasets.reader import natural_key
 from metst_lib.evidence.sources import Source
 
 #: All that a pickle of curves may hold.
-PLAIN = (float, int, str, list, tuple, dict)
+PLAIN = (float, int, str, list, dict)
+#: The instructions that such a pickle takes, by their names in `pickletools`, and a few harmless ones.
+_PLAIN = set(
+    "PROTO FRAME STOP MARK MEMOIZE PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET EMPTY_LIST LIST APPEND "
+    "APPENDS EMPTY_DICT DICT SETITEM SETITEMS FLOAT BINFLOAT INT BININT BININT1 BININT2 LONG LONG1 STRING "
+    "BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE NONE NEWTRUE NEWFALSE BINBYTES "
+    "SHORT_BINBYTES".split()
+)
 
 
 @dataclass
@@ -107,22 +116,34 @@ class _NoNames(pickle.Unpickler):
 def plain_pickle(path: str | Path) -> Any:
     """What a pickle of floats, lists, dicts and strings holds; nothing of it can run.
 
-    Raises ValueError naming the file where it is cut short, asks for a name, or holds anything else.
+    Raises ValueError naming the file where it is cut short, asks for a name, holds anything else, or more
+    than it has bytes for (one list many times over).
     """
+    data = Path(path).read_bytes()
     try:
-        with Path(path).open("rb") as file:
-            content = _NoNames(file).load()
-    except FileNotFoundError:
-        raise
+        _only_plain(data)
+        content = _NoNames(io.BytesIO(data)).load()
     except Exception as error:  # a cut or foreign pickle fails in many ways
         reason = str(error) or type(error).__name__
         raise ValueError(f"{path} cannot be read as plain lists of numbers: {reason}") from error
-    seen, left = set(), [content]
+    left, values = [content], 0
     while left:
-        value = left.pop()
+        value, values = left.pop(), values + 1
         if type(value) not in PLAIN:
             raise ValueError(f"{path} holds a {type(value).__name__}; floats, lists, dicts and strings only")
-        if isinstance(value, list | tuple | dict) and id(value) not in seen:
-            seen.add(id(value))
+        if isinstance(value, list | dict):
             left += [*value, *value.values()] if isinstance(value, dict) else value
+        if values + len(left) > len(data):
+            raise ValueError(f"{path} holds more values than bytes: it repeats itself")
     return content
+
+
+def _only_plain(data: bytes) -> None:
+    """ValueError for a pickle with an instruction that no plain list takes, before any is followed."""
+    for instruction, argument, _ in pickletools.genops(data):
+        if instruction.name in ("GLOBAL", "STACK_GLOBAL", "INST"):
+            return  # where the unpickler stops, and says the name
+        if instruction.name not in _PLAIN:
+            raise ValueError(f"it holds {instruction.name}; floats, lists, dicts and strings only")
+        if instruction.name.endswith("PUT") and int(argument) > len(data):
+            raise ValueError("it numbers more values than it has bytes")

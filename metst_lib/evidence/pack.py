@@ -22,7 +22,10 @@ from metst_lib.evidence.authors import MAKERS, K
 from metst_lib.evidence.convert import ORIGIN
 from metst_lib.evidence.intervals import check_intervals
 
-_TEXT = dict.fromkeys(("subject", "video", "code", "emotion", "decoder", "class"), str)
+_TEXT = dict.fromkeys(
+    ("dataset", "subject", "video", "code", "emotion", "decoder", "class", "kind", "set", "feature", "what"),
+    str,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,11 +131,41 @@ def load(folder: str | Path) -> Pack:
     )
 
 
+#: What each table has to have; its columns that are no numbers stand in `_TEXT`.
+_COLUMNS = {
+    "videos.csv": "dataset subject video n_frames fps",
+    "truth.csv": "dataset subject video kind onset offset emotion",
+    "slswin_megc2022_submission.csv": "set kind video onset offset",
+    "slswin_published_p_sweep.csv": "dataset kind p tp fp fn",
+    "slswin_published_per_subject.csv": "dataset kind p subject tp fp fn",
+    "lgsnet_casme2sq.csv": "epoch subject video onset offset confidence",
+    "lgsnet_casme2sq_truth.csv": "subject video kind onset offset n_frames",
+    "dma.csv": "dataset feature subject video true_onset true_offset onset offset iou class",
+    "metstplus_sammlv_peaks.csv": "decoder subject video peak",
+    "metstplus_sammlv_counts.csv": "decoder subject tp fp fn tp_synergy fp_synergy fn_synergy",
+    "metstplus_audit.csv": "dataset what tp fp fn paper_tp paper_fp paper_fn n",
+}
+
+
 def _table(path: Path) -> pd.DataFrame:
+    """A table with the columns of its name; ValueError where one is missing or holds no finite numbers."""
     try:
-        return pd.read_csv(path, dtype=_TEXT)
+        table = pd.read_csv(path, dtype=_TEXT)
     except (ValueError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as a table: {error}") from None
+    wanted = _COLUMNS.get(path.name, "").split()
+    if missing := [name for name in wanted if name not in table]:
+        raise ValueError(f"{path} has no column {', '.join(missing)}; it has {', '.join(table)}")
+    for name in wanted:
+        if name in _TEXT:
+            odd = table[name].isna() & (name != "emotion")
+        else:
+            numbers = pd.to_numeric(table[name], errors="coerce")
+            odd = (table[name].notna() & numbers.isna()) | np.isinf(numbers)
+        if odd.any():
+            row = int(odd.to_numpy().argmax())
+            raise ValueError(f"{path}, row {row + 2}: {name} is {table[name].iloc[row]!r}")
+    return table
 
 
 def _curves(path: Path, lengths: dict[Key, int], k: int) -> dict[Key, np.ndarray]:
@@ -152,6 +185,8 @@ def _curves(path: Path, lengths: dict[Key, int], k: int) -> dict[Key, np.ndarray
 
 
 def _finite(path: Path, what: str, curve: np.ndarray) -> np.ndarray:
+    if not np.issubdtype(curve.dtype, np.number):
+        raise ValueError(f"{path}, video {what}: the score is {curve.dtype}, not numbers")
     if not np.isfinite(curve).all():
         frame = int(np.argmin(np.isfinite(curve)))
         raise ValueError(f"{path}, video {what}: the score is not finite at frame {frame}")
@@ -161,6 +196,8 @@ def _finite(path: Path, what: str, curve: np.ndarray) -> np.ndarray:
 def _test(path: Path) -> dict[tuple[str, str], dict[str, np.ndarray]]:
     found: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     for name, curve in read_npz(path, "", "a file of curves").items():
+        if name.count("/") != 2 or curve.ndim != 1 or not len(curve):
+            raise ValueError(f"{path}: {name!r} is no curve of a set/kind/video")
         part, kind, video = name.split("/")
         found.setdefault((part, kind), {})[video] = _finite(path, name, curve)
     return found

@@ -130,6 +130,7 @@ class Harmful:
         ([[np.float64(1)]], "no name at all is admitted"),
         ([None], "holds a NoneType; floats, lists, dicts and strings only"),
         ({"a": [b"x"]}, "holds a bytes"),
+        ({(1.0, (2.0,)): [1.0]}, "it holds TUPLE1; floats, lists, dicts and strings only"),
     ],
 )
 def test_a_pickle_of_anything_but_plain_lists_is_refused_and_nothing_of_it_runs(
@@ -145,7 +146,17 @@ def test_a_pickle_that_holds_itself_or_is_cut_short_ends(tmp_path):
     ring: list = [1.0]
     ring.append(ring)
     (tmp_path / "ring.pkl").write_bytes(pickle.dumps(ring))
-    assert clones.plain_pickle(tmp_path / "ring.pkl")[0] == 1.0
+    with pytest.raises(ValueError, match="more values than bytes: it repeats itself"):
+        clones.plain_pickle(tmp_path / "ring.pkl")
+    laughs: list = [1.0]
+    for _ in range(40):  # 2⁴⁰ numbers in 300 bytes
+        laughs = [laughs, laughs]
+    (tmp_path / "laughs.pkl").write_bytes(pickle.dumps(laughs))
+    with pytest.raises(ValueError, match="more values than bytes"):
+        clones.plain_pickle(tmp_path / "laughs.pkl")
+    (tmp_path / "far.pkl").write_bytes(b"]r\xff\xff\xff\x7f.")  # numbers a list 2,147,483,647
+    with pytest.raises(ValueError, match="numbers more values than it has bytes"):
+        clones.plain_pickle(tmp_path / "far.pkl")
     (tmp_path / "cut.pkl").write_bytes(pickle.dumps([0.5] * 9)[:-3])
     with pytest.raises(ValueError, match=r"cut\.pkl cannot be read as plain lists of numbers"):
         clones.plain_pickle(tmp_path / "cut.pkl")
