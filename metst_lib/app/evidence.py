@@ -59,9 +59,9 @@ def convert(clones: Path, out: Path, accept_changed: bool) -> None:
 
 
 @evidence.command()
-@click.argument("pack", default="data/evidence", type=click.Path(path_type=Path))
+@click.argument("pack", default="data/evidence", envvar="METST_EVIDENCE", type=click.Path(path_type=Path))
 def check(pack: Path) -> None:
-    """Compute what was published again from the PACK.
+    """Compute what was published again from the PACK, by default $METST_EVIDENCE, else data/evidence.
 
     Exit status 1 if a number that should be equal is not.
     """
