@@ -47,7 +47,7 @@ def check(dataset: str, root: str, deep: bool) -> None:
 @dataset_argument
 @root_option
 @click.option(
-    "--tables", default="", help="A folder with the owners' tables, where the frames are not there."
+    "--tables", default="", help="A folder that has DATASET/ with the owners' tables, where no frames are."
 )
 @click.option(
     "--ranges", help="A .csv of each video's first and last frame number, where the frames are not there."

@@ -7,6 +7,9 @@ One data set a file, npz or csv by its ending. Frames are those of the file's fp
     csv   dataset, subject, video, fps, frame, score, and if it names emotions negative, positive, surprise,
           others, neutral: a row a frame
 
+Scores are best 0 or more: the average over a video's ends counts what lies beyond them as 0, which is a peak
+where all scores are negative.
+
 Glossary: V videos; T frames of a video.
 """
 

@@ -91,6 +91,10 @@ def read(file: str | Path, truth: str | Path, dataset: str = "", step: int = 1) 
                 raise ValueError(
                     f"{file}, video {named(key)}: {n} scores, but the video has {lengths[key]} frames"
                 )
+        for key, rate in scores.fps.items():
+            if abs(fps.get(key, rate) - rate) > 0.01 * rate:
+                where = f"{file}, video {named(key)}"
+                raise ValueError(f"{where}: {rate:g} frames a second, but the truths have {fps[key]:g}")
         truths = {key: true[key] for key in scores.predictions}
         told = scores.fps, scores.n_frames, scores.recognised, len(true) - len(truths)
         return Given(scores.dataset, scores.predictions, None, truths, *told)

@@ -54,7 +54,8 @@ def chance(
     for key, shift in drawn.items():
         for one in kinds_of(kind):
             found, true = of_kind(one, predicted[key]), of_kind(one, truth[key])
-            by_draw += hits(found, true, moved(true, shift, n_frames[key], key)).sum(axis=(1, 2))
+            parts = np.array_split(moved(true, shift, n_frames[key], key), _parts(draws, true, found))
+            by_draw += np.concatenate([hits(found, true, part).sum(axis=(1, 2)) for part in parts])
     tp = float(by_draw.mean())
     # F1 = 2 TP / (predictions + truths): both stay, so its mean is that of the mean TP.
     f1 = 2 * tp / max(2 * observed.tp + observed.fp + observed.fn, 1)
@@ -109,6 +110,11 @@ def hits(predicted: Sequence[Event], truth: Sequence[Event], onsets: np.ndarray)
         for i, j, _ in match_events([predicted[i] for i in p], there):
             found[n, t[j], p[i]] = True
     return found
+
+
+def _parts(draws: int, truth: Sequence[Event], predicted: Sequence[Event]) -> int:
+    """In how many parts the draws of a video are made, so that memory stays small."""
+    return 1 + draws * len(truth) * len(predicted) // 10**7
 
 
 def _starts(events: Sequence[Event]) -> tuple[np.ndarray, np.ndarray]:

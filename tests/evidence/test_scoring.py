@@ -163,3 +163,10 @@ def test_curves_of_another_data_set_are_refused(curves, tmp_path):
     other = intervals.write(tmp_path / "other.csv", "others", TRUTH)
     with pytest.raises(ValueError, match=r"curves\.npz is of toy, the truths are of others"):
         scoring.read(curves, other)
+
+
+def test_curves_of_another_frame_rate_than_the_truths_are_refused(tmp_path, truth):
+    given = {A: bump(80, 30), B: bump(60, 20), C: bump(50, 20)}
+    doubled = scorefile.write(tmp_path / "doubled.npz", "toy", given, 60)
+    with pytest.raises(ValueError, match="video s1 a: 60 frames a second, but the truths have 30"):
+        scoring.read(doubled, truth)

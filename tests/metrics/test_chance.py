@@ -1,5 +1,7 @@
 """The chance line: by hand."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -86,3 +88,10 @@ def test_videos_without_a_length_or_with_too_short_a_one_are_named():
 def test_chance_without_a_draw_is_refused(draws):
     with pytest.raises(ValueError, match="at least one draw"):
         chance({("s", "v"): []}, {("s", "v"): []}, {("s", "v"): 9}, draws=draws)
+
+
+def test_draws_made_in_parts_are_the_same_draws(monkeypatch):
+    truth, predicted = {A: [Event(10, 19), Event(40, 52)]}, {A: [Event(12, 20), Event(30, 41), Event(70, 80)]}
+    whole = chance(predicted, truth, {A: 100}, draws=50)
+    monkeypatch.setattr(sys.modules["metst_lib.metrics.chance"], "_parts", lambda *_: 7)
+    assert chance(predicted, truth, {A: 100}, draws=50).by_draw.tolist() == whole.by_draw.tolist()
