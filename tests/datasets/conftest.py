@@ -1,6 +1,5 @@
 """Sets to read: look-alikes anywhere, the owners' tables where METST_TABLES names a folder with them."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,16 +49,8 @@ def _lookalike(folder: Path) -> Casme3Tables:
     )
 
 
-def owners(name: str) -> Path:
-    """The folder of a set's own tables; the test is skipped where it is not there."""
-    folder = Path(os.environ.get("METST_TABLES", "none")) / name
-    if not folder.is_dir():
-        pytest.skip(f"set METST_TABLES to a folder with the owners' tables ({name}/ in it)")
-    return folder
-
-
 def _real() -> Casme3Tables:
-    folder = owners("casme3")
+    folder = lookalikes.owners("casme3")
     return Casme3Tables(
         folder / "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx",
         folder / "CAS(ME)3_part_A_v2.xls",
@@ -87,7 +78,7 @@ def casme3_tables(request, tmp_path_factory) -> Casme3Tables:
 @pytest.fixture(scope="session")
 def owners_folder():
     """name -> the folder of a set's own tables, or a skip."""
-    return owners
+    return lookalikes.owners
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,13 @@ Workbooks are .xlsx throughout: the readers take either format, and nothing aliv
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
+import pytest
 
 CASME3_TABLES = ("cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx", "CAS(ME)3_part_A_v2.xlsx")
 CASME3_FIRST_LAST = {
@@ -43,6 +45,14 @@ CASME3_MACRO = [
 ]
 _BLINK = ["Subject", "Filename", "Onset", "Offset"]
 CASME3_BLINKS = [["spNO.1", "a", "44", "50"], ["spNO.1", "b", "80", "86"], ["spNO.10", "J", "20", "26"]]
+
+
+def owners(name: str) -> Path:
+    """The folder of a set's own tables; the test is skipped where it is not there."""
+    folder = Path(os.environ.get("METST_TABLES", "none")) / name
+    if not folder.is_dir():
+        pytest.skip(f"set METST_TABLES to a folder with the owners' tables ({name}/ in it)")
+    return folder
 
 
 def casme3_second_rows() -> list[list]:

@@ -1,12 +1,10 @@
 """The authors' caches: what they hold, how they fit the owners' tables, and files that are refused."""
 
 import hashlib
-import os
 import pickle
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -361,9 +359,7 @@ def test_a_truncated_part_or_a_missing_table_is_named(tmp_path, tables):
 
 
 def test_the_owners_tables_fit_caches_of_their_videos_lengths():
-    folder = Path(os.environ.get("METST_TABLES", "none")) / "casme3"
-    if not folder.is_dir():
-        pytest.skip("set METST_TABLES to a folder with the owners' tables (casme3/ in it)")
+    folder = lookalikes().owners("casme3")
     onsets = caches._last_onsets("casme3", folder)
     assert len(onsets) == 462
     assert ("spNO.14", "j") not in onsets
