@@ -25,6 +25,7 @@ from metst_lib.app.options import (
 )
 from metst_lib.app.released import released
 from metst_lib.app.sharing import compare, share
+from metst_lib.app.study import study
 
 
 @click.group(cls=Plain, context_settings={"show_default": True, "max_content_width": 100})
@@ -33,7 +34,7 @@ def main() -> None:
     """Micro-expression analysis by temporal state transition: the steps of the workflow, one by one."""
 
 
-for command in (data, released, evidence, score, share, compare):
+for command in (data, released, evidence, score, share, compare, study):
     main.add_command(command)
 
 
