@@ -1,4 +1,4 @@
-"""Statistics of a set of long videos: two videos counted by hand, and the owners' workbooks where they are."""
+"""Statistics of a set of long videos: a toy counted by hand, and the owners' workbooks where they are."""
 
 import lookalikes
 import numpy as np
