@@ -26,6 +26,7 @@ _PANELS = (
         for what in ("ME duration", "macro duration", "blink duration", "video length")
     ),
 )
+_LOGARITHMIC = ("macro duration", "video length")
 #: The textbook's upper limit for a micro-expression, in seconds.
 TEXTBOOK = 0.5
 #: Top, bottom, left, right of a part of a picture, in pixels.
@@ -150,11 +151,13 @@ def set_statistics(found: Any) -> style.Drawing:
         for row, name in enumerate(sets):
             _marks(ax, row, np.array([values[statistic, name] for statistic in names]), "synthetic" in name)
         ax.set_title(title, fontweight="normal", fontsize=style.TEXT)
-        top = ax.dataLim.x1
-        ax.set(xlabel=label, xlim=(0, 1.06 * top if 0 < top < np.inf else 1))
-    for ax in axes[1, (1, 3)]:
-        ax.set(xscale="log", xlim=(0.8 * ax.dataLim.x0, 1.3 * ax.dataLim.x1))
-        ax.xaxis.set_major_formatter("{x:g}")
+        ax.set(xlabel=label)
+        if title in _LOGARITHMIC:
+            ax.set_xscale("log")
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.minorticks_off()
+        else:
+            ax.set_xlim(0, 1.06 * ax.dataLim.x1 if 0 < ax.dataLim.x1 < np.inf else 1)
     style.lanes(axes[0, 0], [name.split(",")[0] for name in sets])
     looks = {"real set": False, "synthetic set (one mark a replicate)": True}
     style.legend_below(figure, [Line2D([], [], **_look(of), label=name) for name, of in looks.items()], 2)

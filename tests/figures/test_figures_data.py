@@ -6,7 +6,8 @@ import pytest
 from pictures import BARE, FACE, FPS, FRAMES, MES, SETS, VIDEO, bars
 
 from metst_lib import figures
-from metst_lib.events import Event
+from metst_lib.datasets import statistics
+from metst_lib.events import Event, Video
 
 
 def test_durations_are_drawn_in_seconds_with_both_ends_counted():
@@ -82,3 +83,10 @@ def test_set_statistics_draws_a_row_a_set_and_a_mark_a_replicate():
     (first, *_) = [bar.get_segments()[0][:, 0] for bar in lasts.collections]
     assert list(first) == pytest.approx([10.2 / 30, 14.7 / 30])  # 5 % and 95 % of 10, 12 and 15 frames
     assert "SAMM-LV: 240.00 MEs a minute, median 0.06 s" in figures.alt_text(figure)
+
+
+def test_set_statistics_leaves_empty_what_no_set_labels():
+    found = statistics.statistics([Video("s", "a", 30, 300, (Event(3, 9),))]).reset_index().assign(set="x")
+    axes = figures.set_statistics(found).axes
+    drawn = [bool(np.isfinite(ax.lines[0].get_xdata()).all()) for ax in axes]
+    assert drawn == [True, True, False, False, True, False, False, True]
