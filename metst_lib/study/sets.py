@@ -15,6 +15,8 @@ from metst_lib.synthetic import replicates, writer
 
 #: The replicates that are counted.
 COUNTED = (1, 2, 3, 4, 5)
+#: Statistics that say how large a set is, and not what its videos look like.
+SIZES = ("videos", "total length (min)", "subjects with an ME", "MEs")
 DEMO, STUDY = "demo, synthetic", "study, synthetic"
 CAPTION = "What the sets look like: three real ones beside the demo and the study (both SYNTHETIC)"
 _NOTES = (

@@ -1,5 +1,6 @@
 """Real sets, demo and study side by side: the table has what its columns are made from."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -53,6 +54,12 @@ def test_the_demo_is_dense_in_events_and_touches_no_macro():
     found = sets.statistics.statistics(sets.demo())
     assert found["MEs"] == 88 and found["MEs per minute, all videos (1/min)"] == 11
     assert found["videos without an ME (%)"] == found["MEs that overlap a macro (%)"] == 0
+
+
+def test_the_stored_table_is_todays():
+    stored = Path(__file__).parents[2] / "figures" / "synthetic" / "data_compare.csv"
+    made = sets.table(sets.measured()).frame
+    assert stored.read_text(encoding="utf-8") == made.to_csv(index=False)
 
 
 def test_no_replicate_is_refused():
