@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from scipy.signal import find_peaks
+from scipy.signal import find_peaks, peak_prominences
 
 from metst_lib.events import CLASSES, EMOTIONS, NEUTRAL, Event, Prediction, clip
 
@@ -69,7 +70,9 @@ class Rule:
     recogniser's vote for neutral drops the interval. width: k_p from their mean or their median length.
     growth: intervals are peak ± k_p, or follow the score (`grow`; BoostingVRME). neutral: its logit as it
     was learned, or 0, so that it wins only where all emotions are negative (the authors' code from August
-    2025 on). cut: intervals are cut to the video before the vote, or after it (the authors').
+    2025 on). cut: intervals are cut to the video before the vote, or after it (the authors'). prominence: how
+    far a peak rises above the higher of the two valleys beside it, at least, as a share of max − mean; 0 asks
+    nothing (the paper's). It drops second peaks on one hump.
     """
 
     kind: str = "micro"
@@ -80,6 +83,7 @@ class Rule:
     growth: str = "none"
     neutral: str = "learned"
     cut: str = "first"
+    prominence: float = 0.0
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
@@ -87,6 +91,8 @@ class Rule:
                 raise ValueError(f"unknown {name} {value!r} of a rule; known: {', '.join(known)}")
         if np.isnan(self.p):
             raise ValueError("the height p of a rule's threshold is no number")
+        if not self.prominence >= 0:
+            raise ValueError(f"the prominence of a rule must be 0 or more, got {self.prominence}")
 
     def fitted(self, events: Iterable[Event]) -> Rule:
         """The rule with k_p of these events, where it has none yet."""
@@ -98,7 +104,7 @@ class Rule:
         """Every interval that a prediction proposes, before any is dropped. ValueError without k_p."""
         if self.half_width is None:
             raise ValueError("the rule has no half width (k_p) yet: it comes from the training subjects")
-        how = {name: getattr(self, name) for name in ("growth", "neutral", "cut")}
+        how = {name: getattr(self, name) for name in ("growth", "neutral", "cut", "prominence")}
         return candidates(prediction.score, prediction.logits, self.half_width, self.p, **how)
 
     def events(self, proposed: Iterable[Candidate]) -> list[Event]:
@@ -174,6 +180,7 @@ def candidates(
     growth: str = "none",
     neutral: str = "learned",
     cut: str = "first",
+    prominence: float = 0.0,
 ) -> list[Candidate]:
     """Every interval that the spotting score (T,) proposes, by time, with its vote over the logits (T, 5).
 
@@ -181,7 +188,8 @@ def candidates(
     apart the highest stays, of equally high ones the earliest. Flat scores and scores without a peak give an
     empty list. Frames onset + 1 … offset − 2 vote (the authors' open interval), each for its arg-max class;
     of equally many votes the class seen first wins. An interval too short to hold such a frame (k_p = 1) is
-    decided by its peak. growth, neutral and cut: see `Rule`.
+    decided by its peak. growth, neutral, cut and prominence: see `Rule`; a peak that its higher neighbour
+    has displaced does not come back where that one is not prominent.
 
     Raises ValueError for NaN or infinite values, shapes that disagree, or a half width below 1.
     """
@@ -192,6 +200,8 @@ def candidates(
         return []
     smoothed = smooth(score, half_width)
     peaks = _apart(find_peaks(smoothed, height=threshold(smoothed, p))[0], smoothed, half_width)
+    if prominence:
+        peaks = _prominent(peaks, smoothed, prominence)
     intervals = [(peak, peak - half_width, peak + half_width) for peak in peaks]
     if growth == "curve":
         intervals = grow(score, peaks, half_width)
@@ -274,6 +284,14 @@ def _apart(peaks: np.ndarray, height: np.ndarray, least: int) -> list[int]:
     return sorted(kept)
 
 
+def _prominent(peaks: list[int], smoothed: np.ndarray, share: float) -> list[int]:
+    """Those whose prominence is share · (max − mean) or more, of the whole curve and without a window."""
+    least = share * (float(np.max(smoothed)) - float(np.mean(smoothed)))
+    return [
+        peak for peak, own in zip(peaks, peak_prominences(smoothed, peaks)[0], strict=True) if own >= least
+    ]
+
+
 def _check(score: np.ndarray, emotion: np.ndarray, half_width: int) -> None:
     _checked(half_width)
     if score.ndim != 1 or emotion.shape != (len(score), len(CLASSES)):
@@ -299,14 +317,19 @@ def _checked(half_width: int) -> int:
 
 
 def ranked(
-    score: np.ndarray, logits: np.ndarray, half_width: int, relative: bool = False, kind: str = "micro"
+    score: np.ndarray,
+    logits: np.ndarray,
+    half_width: int,
+    relative: bool = False,
+    kind: str = "micro",
+    **how: Any,
 ) -> list[tuple[Event, float]]:
     """Every local peak as an interval peak ± k_p, by time, with its height: what `metrics.ranking` takes.
 
-    Height is that of the smoothed score; relative, with its mean as 0 and its maximum as 1. Errors as in
-    `candidates`.
+    Height is that of the smoothed score; relative, with its mean as 0 and its maximum as 1. how: growth and
+    prominence as `candidates` takes them. Errors as there.
     """
-    found = candidates(score, logits, half_width, p=-np.inf)
+    found = candidates(score, logits, half_width, p=-np.inf, **how)
     low, top = 0.0, 1.0
     if relative and found:
         low, top = (threshold(smooth(score, half_width), p) for p in (0, 1))
