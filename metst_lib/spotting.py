@@ -32,6 +32,7 @@ CHOICES = {
     "growth": ("none", "curve"),
     "neutral": ("learned", "zero"),
     "cut": ("first", "last"),
+    "edges": ("padded", "whole"),
 }
 
 
@@ -72,7 +73,8 @@ class Rule:
     was learned, or 0, so that it wins only where all emotions are negative (the authors' code from August
     2025 on). cut: intervals are cut to the video before the vote, or after it (the authors'). prominence: how
     far a peak rises above the higher of the two valleys beside it, at least, as a share of max − mean; 0 asks
-    nothing (the paper's). It drops second peaks on one hump.
+    nothing (the paper's). It drops second peaks on one hump. edges: the average counts what lies beyond the
+    video as zero, or is taken of whole windows only, and mean, maximum and peaks of these (SL-Swin's).
     """
 
     kind: str = "micro"
@@ -84,6 +86,7 @@ class Rule:
     neutral: str = "learned"
     cut: str = "first"
     prominence: float = 0.0
+    edges: str = "padded"
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
@@ -104,7 +107,8 @@ class Rule:
         """Every interval that a prediction proposes, before any is dropped. ValueError without k_p."""
         if self.half_width is None:
             raise ValueError("the rule has no half width (k_p) yet: it comes from the training subjects")
-        how = {name: getattr(self, name) for name in ("growth", "neutral", "cut", "prominence")}
+        names = "growth", "neutral", "cut", "prominence", "edges"
+        how = {name: getattr(self, name) for name in names}
         return candidates(prediction.score, prediction.logits, self.half_width, self.p, **how)
 
     def events(self, proposed: Iterable[Candidate]) -> list[Event]:
@@ -165,6 +169,11 @@ def smooth(score: np.ndarray, half_width: int) -> np.ndarray:
     return (total[2 * reach : -1] - total[: -2 * reach - 1]) * (step / width)
 
 
+def inside(n_frames: int, half_width: int, edges: str = "padded") -> slice:
+    """The frames whose average decides: all, or those whose whole window lies in the video."""
+    return slice(half_width, max(half_width, n_frames - half_width + 1)) if edges == "whole" else slice(None)
+
+
 def threshold(score: np.ndarray, p: float = P) -> float:
     """mean + p · (max − mean) of a (smoothed) score: peaks below it are not events."""
     mean = float(np.mean(score))
@@ -181,6 +190,7 @@ def candidates(
     neutral: str = "learned",
     cut: str = "first",
     prominence: float = 0.0,
+    edges: str = "padded",
 ) -> list[Candidate]:
     """Every interval that the spotting score (T,) proposes, by time, with its vote over the logits (T, 5).
 
@@ -188,8 +198,8 @@ def candidates(
     apart the highest stays, of equally high ones the earliest. Flat scores and scores without a peak give an
     empty list. Frames onset + 1 … offset − 2 vote (the authors' open interval), each for its arg-max class;
     of equally many votes the class seen first wins. An interval too short to hold such a frame (k_p = 1) is
-    decided by its peak. growth, neutral, cut and prominence: see `Rule`; a peak that its higher neighbour
-    has displaced does not come back where that one is not prominent.
+    decided by its peak. growth, neutral, cut, prominence and edges: see `Rule`. A peak that its
+    higher neighbour has displaced does not come back where that one is not prominent.
 
     Raises ValueError for NaN or infinite values, shapes that disagree, or a half width below 1.
     """
@@ -198,10 +208,13 @@ def candidates(
     # Zero-padded smoothing turns a constant score into a plateau with a "peak" in its middle.
     if len(score) == 0 or np.ptp(score) <= FLAT * np.abs(score).max():
         return []
-    smoothed = smooth(score, half_width)
-    peaks = _apart(find_peaks(smoothed, height=threshold(smoothed, p))[0], smoothed, half_width)
+    smoothed, within = smooth(score, half_width), inside(len(score), half_width, edges)
+    if not len(seen := smoothed[within]):
+        return []
+    peaks = _apart(find_peaks(seen, height=threshold(seen, p))[0], seen, half_width)
     if prominence:
-        peaks = _prominent(peaks, smoothed, prominence)
+        peaks = _prominent(peaks, seen, prominence)
+    peaks = [peak + (within.start or 0) for peak in peaks]
     intervals = [(peak, peak - half_width, peak + half_width) for peak in peaks]
     if growth == "curve":
         intervals = grow(score, peaks, half_width)
@@ -326,12 +339,13 @@ def ranked(
 ) -> list[tuple[Event, float]]:
     """Every local peak as an interval peak ± k_p, by time, with its height: what `metrics.ranking` takes.
 
-    Height is that of the smoothed score; relative, with its mean as 0 and its maximum as 1. how: growth and
-    prominence as `candidates` takes them. Errors as there.
+    Height is that of the smoothed score; relative, with its mean as 0 and its maximum as 1. how: growth,
+    prominence and edges as `candidates` takes them. Errors as there.
     """
     found = candidates(score, logits, half_width, p=-np.inf, **how)
     low, top = 0.0, 1.0
     if relative and found:
-        low, top = (threshold(smooth(score, half_width), p) for p in (0, 1))
+        seen = smooth(score, half_width)[inside(len(score), half_width, how.get("edges", "padded"))]
+        low, top = (threshold(seen, p) for p in (0, 1))
     events = Rule(kind, half_width, result_synergy=False).events(found)
     return [(event, (c.height - low) / (top - low)) for event, c in zip(events, found, strict=True)]

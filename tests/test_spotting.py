@@ -20,6 +20,7 @@ from metst_lib.spotting import (
     find_events,
     grow,
     half_width,
+    inside,
     ranked,
     smooth,
     threshold,
@@ -362,7 +363,7 @@ def test_an_interval_may_be_cut_to_the_video_before_or_after_its_vote():
     assert (first.vote, last.vote) == ("negative", "surprise")
 
 
-@pytest.mark.parametrize("field", ["width", "growth", "neutral", "cut"])
+@pytest.mark.parametrize("field", ["width", "growth", "neutral", "cut", "edges"])
 def test_a_rule_refuses_what_it_does_not_know(field):
     with pytest.raises(ValueError, match=f"unknown {field} 'x' of a rule; known: "):
         Rule(**{field: "x"})
@@ -396,6 +397,17 @@ def test_prominence_is_scipys_and_more_of_it_never_adds_a_peak(seed, k_p, one, o
     assert set(few) <= set(many)
     how = {"height": threshold(smoothed, 0.2), "prominence": less * np.ptp([smoothed.mean(), smoothed.max()])}
     assert many == find_peaks(smoothed, distance=k_p, **how)[0].tolist()
+
+
+def test_whole_windows_take_mean_maximum_and_peaks_of_their_own():
+    # Averages of two frames; that of frame 0 and what lies before it is no whole window.
+    score, emotion = np.array([2, 2, 0, 4, 0, 0, 2, 1, 0], dtype=float), np.zeros((9, 5))
+    assert smooth(score, 1).tolist() == [1, 2, 1, 2, 2, 0, 1, 1.5, 0.5]
+    assert smooth(score, 1)[inside(9, 1, "whole")].tolist() == [2, 1, 2, 2, 0, 1, 1.5, 0.5]  # mean 1.25
+    padded, whole = (ranked(score, emotion, 1, relative=True, edges=edges) for edges in ("padded", "whole"))
+    assert [event.apex for event, _ in padded] == [1, 3, 7]
+    assert [(event.apex, height) for event, height in whole] == [(3, 1), (7, pytest.approx(1 / 3))]
+    assert candidates(score[:3], emotion[:3], 2, edges="whole") == []
 
 
 @pytest.mark.parametrize("share", [-0.1, float("nan")])
