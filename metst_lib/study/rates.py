@@ -19,6 +19,7 @@ from metst_lib import fold
 from metst_lib._files import write_text
 from metst_lib.study import rows
 from metst_lib.synthetic import replicates
+from metst_lib.synthetic.difficulty import difficulty
 
 GRID = (1e-3, 3e-3, 1e-2)
 #: Groups of subjects, counted from 0, that validate; the others train.
@@ -37,7 +38,10 @@ def f1(row: str, rate: float) -> float:
 
 
 def grid(of: Iterable[str] = rows.ROWS, jobs: int = 1) -> pd.DataFrame:
-    """What each rate gave each of these rows: row, rate, f1, chosen. jobs: processes of one thread each."""
+    """What each rate gave each of these rows: row, rate, f1, chosen, and the difficulty's key.
+
+    jobs: processes of one thread each.
+    """
     trained = dict.fromkeys(like for row in of if (like := rows.fits_like(row)))
     cells = list(product(trained, GRID))
     bar = partial(tqdm, total=len(cells), desc="learning rates", disable=None)
@@ -47,7 +51,7 @@ def grid(of: Iterable[str] = rows.ROWS, jobs: int = 1) -> pd.DataFrame:
         way = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(jobs, way, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             found = list(bar(pool.map(f1, *zip(*cells, strict=True))))
-    return chosen(cells, found)
+    return chosen(cells, found).assign(difficulty=difficulty().key)
 
 
 def chosen(cells: Sequence[tuple[str, float]], found: Sequence[float]) -> pd.DataFrame:

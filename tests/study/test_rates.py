@@ -11,6 +11,7 @@ from metst_lib import fold
 from metst_lib.app.cli import main
 from metst_lib.study import rates, rows
 from metst_lib.synthetic import replicates
+from metst_lib.synthetic.difficulty import difficulty
 
 
 class Tiny:
@@ -77,6 +78,13 @@ def test_what_is_written_is_what_rows_read(tmp_path, monkeypatch):
     assert rows._chosen() == {"me-tst": 3e-3}
     monkeypatch.setattr(rows, "RATES", tmp_path / "none.csv")
     assert rows._chosen() == {}
+
+
+@pytest.mark.skipif(not rows.RATES.exists(), reason="the grid has not been run yet")
+def test_the_rates_were_chosen_at_the_frozen_difficulty_for_every_training():
+    kept = pd.read_csv(rows.RATES)
+    assert set(kept["difficulty"]) == {difficulty().key}
+    assert set(kept["row"]) == {rows.fits_like(name) for name in rows.ROWS} - {""}
 
 
 def test_every_row_has_the_rate_of_its_training():
