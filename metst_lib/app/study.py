@@ -2,7 +2,27 @@
 
 import click
 
+from metst_lib.app.options import root_option
+
 
 @click.group()
 def study() -> None:
     """The synthetic study: rows held against each other on replicates, kept as counts."""
+
+
+@study.command()
+@click.option("--replicates", default="1-5", help="Such as 1-5 or 1,3; replicate 0 is never counted.")
+@click.option("--rows", default="", help="Of the study, with commas between; default: all.")
+@click.option("--jobs", default=1, type=click.IntRange(1), help="Runs at once, one thread each.")
+@root_option
+def run(replicates: str, rows: str, jobs: int, root: str) -> None:
+    """Run what is missing of the study's rows, and put it into the committed counts.
+
+    A run is a row on one replicate with one seed; each is kept at once, so that a stopped command goes on.
+    """
+    from metst_lib.study import edition
+
+    numbers, home, into = edition.numbers(replicates), *edition.places(root)
+    made = edition.run_missing(home, numbers, [row for row in rows.split(",") if row], jobs)
+    runs = edition.collect(home, into)
+    click.echo(f"{made} runs made; {len(runs)} are counted in {into / 'counts.csv'}")
