@@ -51,6 +51,8 @@ class Run:
     code: str
     git: str
     versions: str
+    scan: str
+    device: str
     parameters: int
     steps: int | None
     lr: float | None

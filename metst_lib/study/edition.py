@@ -27,10 +27,14 @@ from metst_lib._files import atomic, digest, read_npz, write_text
 from metst_lib.events import Key, Prediction
 from metst_lib.experiment import provenance, records, store
 from metst_lib.experiment.config import configure
-from metst_lib.fold import Fold, Recipe
-from metst_lib.study import counts, rows
+from metst_lib.fold import Fold
+from metst_lib.study import controls, counts, rows
 from metst_lib.study.counts import Counted, Name, Run
 from metst_lib.synthetic import replicates
+from metst_lib.synthetic.difficulty import difficulty
+
+#: The library's steps and, as "study", replicates and controls: raised by whoever changes what they give.
+STEPS = store.STEPS | {"study": 1}
 
 
 @dataclass(frozen=True)
@@ -102,15 +106,7 @@ def numbers(text: str) -> tuple[int, ...]:
 def identity(name: Name) -> dict[str, str]:
     """What decides a run's counts, as keys: the difficulty file, the row's settings, the library's steps."""
     settings = dataclasses.asdict(rows.recipe(name[1])) | {"control": rows.ROWS[name[1]].control}
-    return {"difficulty": _difficulty(), "settings": digest(settings), "code": digest(store.STEPS)}
-
-
-def _difficulty() -> str:
-    try:
-        from metst_lib.synthetic import difficulty
-    except ImportError:
-        return "first"
-    return difficulty.difficulty().key
+    return {"difficulty": difficulty().key, "settings": digest(settings), "code": digest(STEPS)}
 
 
 def differs(run: Run) -> list[str]:
@@ -141,7 +137,7 @@ def run(number: int, row: str, seed: int, given: Outcome | None = None) -> Outco
     began, recipe, control = time.perf_counter(), rows.recipe(row), rows.ROWS[row].control
     drawn = replicates.replicate(number)
     if control:
-        folds = [_controls()[control](drawn, group, recipe, seed) for group in drawn.groups]
+        folds = [controls.CONTROLS[control](drawn, group, recipe, seed) for group in drawn.groups]
     else:
         flows, fit = drawn.flow(recipe.roi_set), folding.fit
         if given:
@@ -151,13 +147,16 @@ def run(number: int, row: str, seed: int, given: Outcome | None = None) -> Outco
     trained = recipe.training is not None
     made_with = provenance.surroundings("cpu", ssm.choose_backend("cpu") if trained else None)
     made_with = given.made_with if given else made_with
+    versions = made_with["versions"] | {"python": made_with["machine"]["python"]}
     minutes = sum(video.n_frames / video.fps for video in drawn.videos) / 60
     about = Run(
         *(number, row, seed),
         **identity((number, row, seed)),
-        git=made_with["git"] or "",
-        versions="; ".join(f"{name} {version}" for name, version in made_with["versions"].items()),
-        parameters=_parameters(recipe) if trained else 0,
+        git=made_with["git"] or "unknown",
+        versions="; ".join(f"{name} {version}" for name, version in versions.items()),
+        scan=made_with["backend"] or "none",
+        device=made_with["machine"]["device"].replace(",", ""),
+        parameters=rows.parameters(row),
         steps=folds[0].statistics.get("steps"),
         lr=recipe.training.lr if trained else None,
         average_precision=_average_precision(folds),
@@ -168,10 +167,6 @@ def run(number: int, row: str, seed: int, given: Outcome | None = None) -> Outco
     about = dataclasses.replace(about, counts=counts.hashed(about.line, lines))
     predictions = {key: seen for fold in folds for key, seen in fold.predictions.items()}
     return Outcome(Counted(about, tuple(lines)), predictions, made_with)
-
-
-def _parameters(recipe: Recipe) -> int:
-    return sum(parameter.numel() for parameter in recipe.build().parameters())
 
 
 class _Given:
@@ -185,14 +180,6 @@ class _Given:
 
     def predict(self, seen: Prediction) -> Prediction:
         return seen
-
-
-def _controls() -> Mapping[str, Any]:
-    try:
-        from metst_lib.study import controls
-    except ImportError:
-        return {}
-    return controls.CONTROLS
 
 
 def _average_precision(folds: Sequence[Fold]) -> float | None:
@@ -235,8 +222,6 @@ def tasks(root: Path, numbers: Iterable[int], only: Collection[str] = ()) -> lis
         raise ValueError(f"unknown row {unknown[0]!r} of the study; known: {', '.join(rows.ROWS)}")
     families: dict[str, list[str]] = {}
     for row in only or rows.ROWS:
-        if rows.ROWS[row].control not in ("", *_controls()):
-            continue
         families.setdefault(_lead(row), []).append(row)
     order = sorted(families, key=_cost, reverse=True)
     found = []
@@ -252,7 +237,7 @@ def _cost(row: str) -> tuple[int, int]:
     recipe = rows.recipe(row)
     if recipe.training is None:
         return 0, 0
-    return len(rois.channel_names(recipe.roi_set)), _parameters(recipe)
+    return len(rois.channel_names(recipe.roi_set)), rows.parameters(row)
 
 
 def run_missing(root: Path, numbers: Iterable[int], only: Collection[str] = (), jobs: int = 1) -> int:

@@ -1,6 +1,7 @@
 """A study that runs in seconds: toy replicates, the row without training, and two that share a tiny one."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from metst_lib.synthetic import replicates
 
 
 @pytest.fixture
-def toy_study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def toy_study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """The compendium's folder of a study of toys; nothing has been run."""
     lead = VARIANTS["me-tst"]
     shared = dataclasses.replace(lead, title="no veto", result_synergy=False, trained_as=LEAD)
@@ -21,7 +22,11 @@ def toy_study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     short = {name: dataclasses.replace(how, epochs=1) for name, how in demo.training.items()}
     tiny = dataclasses.replace(demo, sizes={"METST": {"dim": 4, "depth": 1, "d_state": 4}}, training=short)
     monkeypatch.setattr(rows, "ROWS", few)
-    monkeypatch.setattr(rows, "PAIRS", (rows.Pair("result-level synergy", LEAD, SHARED),))
+    pair = rows.Pair("result-level synergy", LEAD, SHARED, ("Result synergy",), paper=True)
+    monkeypatch.setattr(rows, "PAIRS", (pair,))
+    monkeypatch.setattr(rows, "MAIN", {LEAD, SHARED})
     monkeypatch.setattr(rows, "recipe", lambda row: tiny.recipe(few[row].what))
+    rows.parameters.cache_clear()
     monkeypatch.setattr(replicates, "replicate", Toy)
-    return tmp_path
+    yield tmp_path
+    rows.parameters.cache_clear()

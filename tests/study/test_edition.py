@@ -9,6 +9,7 @@ from toystudy import LEAD, PLAIN, SHARED, Toy
 from metst_lib import fold, metrics
 from metst_lib.app.cli import main
 from metst_lib.study import counts, edition, rows
+from metst_lib.synthetic.difficulty import difficulty
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_a_file_that_was_edited_is_named_with_its_run(toy_study, into):
     edition.collect(toy_study, into)
     for name, old, new in (
         (counts.NAME, "2,flow-magnitude,0,1,s1,a,8.0,", "2,flow-magnitude,0,1,s1,a,8.0,1"),
-        (counts.RUNS_NAME, "2,flow-magnitude,0,first", "2,flow-magnitude,0,other"),
+        (counts.RUNS_NAME, "2,flow-magnitude,0,", "2,flow-magnitude,0,0"),
     ):
         path, text = into / name, (into / name).read_text()
         assert old in text
@@ -131,11 +132,12 @@ def test_a_file_that_was_edited_is_named_with_its_run(toy_study, into):
 def test_runs_of_another_difficulty_are_not_pooled(toy_study, into, monkeypatch):
     edition.run_missing(toy_study, [1], [PLAIN])
     edition.collect(toy_study, into)
-    monkeypatch.setattr(edition, "_difficulty", lambda: "harder")
+    harder = dataclasses.replace(difficulty(), noise=9.0)
+    monkeypatch.setattr(edition, "difficulty", lambda: harder)
     edition.run_missing(toy_study, [2], [PLAIN])
     with pytest.raises(
         ValueError, match=r"not pooled with today's: replicate 1, flow-magnitude, seed 0 \(diffi"
     ):
         edition.collect(toy_study, into)
     edition.run_missing(toy_study, [1], [PLAIN])  # made again, it may stand beside the other
-    assert {one.run.difficulty for one in edition.collect(toy_study, into).values()} == {"harder"}
+    assert {one.run.difficulty for one in edition.collect(toy_study, into).values()} == {harder.key}
