@@ -1,5 +1,7 @@
 """`metst study …`: the synthetic study, its editions, rates, simulations, sweeps and decoders."""
 
+from pathlib import Path
+
 import click
 
 from metst_lib.app.options import root_option
@@ -26,3 +28,21 @@ def run(replicates: str, rows: str, jobs: int, root: str) -> None:
     made = edition.run_missing(home, numbers, [row for row in rows.split(",") if row], jobs)
     runs = edition.collect(home, into)
     click.echo(f"{made} runs made; {len(runs)} are counted in {into / 'counts.csv'}")
+
+
+@study.command()
+@click.option("--draws", default=5000, help="Studies drawn for each number.")
+@click.option("--seed", default=0, type=click.IntRange(0))
+@click.option("--jobs", default=1, type=click.IntRange(1), help="Processes.")
+@click.option(
+    "--out", default="figures/synthetic", type=click.Path(path_type=Path), help="Folder to write to."
+)
+def simulate(draws: int, seed: int, jobs: int, out: Path) -> None:
+    """Measure what intervals and p hold, and how many subjects a difference takes, on SYNTHETIC counts."""
+    from metst_lib import figures
+    from metst_lib.study import power, simulation
+
+    found = simulation.coverage(draws, seed, jobs), power.power(draws, seed, jobs)
+    drawing = figures.stamp(figures.power(found[1]), "synthetic: drawn studies")
+    for path in (*power.write(out, *found, draws, seed), *figures.save(drawing, out / "power")):
+        click.echo(path)
