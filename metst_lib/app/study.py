@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from metst_lib.app import options
+from metst_lib.app.options import print_table, root_option
 
 
 @click.group()
@@ -19,8 +19,26 @@ def rates(jobs: int) -> None:
     from metst_lib.study import rates
 
     table = rates.grid(jobs=jobs)
-    options.print_table(table)
+    print_table(table)
     click.echo(rates.write(table))
+
+
+@study.command()
+@click.option("--replicates", default="1-5", help="Such as 1-5 or 1,3; replicate 0 is never counted.")
+@click.option("--rows", default="", help="Of the study, with commas between; default: all.")
+@click.option("--jobs", default=1, type=click.IntRange(1), help="Runs at once, one thread each.")
+@root_option
+def run(replicates: str, rows: str, jobs: int, root: str) -> None:
+    """Run what is missing of the study's rows, and put it into the committed counts.
+
+    A run is a row on one replicate with one seed; each is kept at once, so that a stopped command goes on.
+    """
+    from metst_lib.study import edition
+
+    numbers, home, into = edition.numbers(replicates), *edition.places(root)
+    made = edition.run_missing(home, numbers, [row for row in rows.split(",") if row], jobs)
+    runs = edition.collect(home, into)
+    click.echo(f"{made} runs made; {len(runs)} are counted in {into / 'counts.csv'}")
 
 
 @study.command()
