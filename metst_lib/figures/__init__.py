@@ -13,6 +13,7 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 | schematics.py | state_transition (Fig. 1), window_against_video (2), result_synergy (4) |
 | architecture.py | architecture (Fig. 3) |
 | ablation.py | forest, sensitivity |
+| sweeps.py | sweeps |
 | evidence.py | against_chance, dumbbells, hits_by_chance, alarms, error_shares, thresholds, protocols, … |
 | power.py | power |
 | rehearsal.py | flow_lengths |
@@ -66,6 +67,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "two_variants",
         ],
         "schematics": ["result_synergy", "state_transition", "window_against_video"],
+        "sweeps": ["sweeps"],
         "training": ["discretisation", "five_intervals", "scan", "training_curves"],
     },
 )
