@@ -13,6 +13,7 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 | schematics.py | state_transition (Fig. 1), window_against_video (2), result_synergy (4) |
 | architecture.py | architecture (Fig. 3) |
 | ablation.py | forest, sensitivity |
+| decoders.py | decoder_differences |
 | evidence.py | against_chance, dumbbells, hits_by_chance, alarms, error_shares, thresholds, protocols, … |
 | rehearsal.py | flow_lengths |
 | explorer.py | the picture of `app.explorer` |
@@ -33,6 +34,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "ablation": ["forest", "sensitivity"],
         "architecture": ["architecture"],
         "data": ["blink_rates", "class_counts", "durations", "event_strip", "timeline"],
+        "decoders": ["decoder_differences"],
         "evidence": [
             "Row",
             "against_chance",
