@@ -14,6 +14,7 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 | architecture.py | architecture (Fig. 3) |
 | ablation.py | forest, sensitivity |
 | sweeps.py | sweeps |
+| decoders.py | decoder_differences |
 | evidence.py | against_chance, dumbbells, hits_by_chance, alarms, error_shares, thresholds, protocols, … |
 | power.py | power |
 | rehearsal.py | flow_lengths |
@@ -35,6 +36,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "ablation": ["forest", "sensitivity"],
         "architecture": ["architecture"],
         "data": ["blink_rates", "class_counts", "durations", "event_strip", "set_statistics", "timeline"],
+        "decoders": ["decoder_differences"],
         "evidence": [
             "Row",
             "against_chance",
