@@ -105,3 +105,13 @@ def decoders(replicates: str, rows: str, evidence: str, root: str) -> None:
     names = [row for row in rows.split(",") if row]
     given = pack.there(evidence, home)
     click.echo(decoders.make(home, into, given, edition.numbers(replicates), names))
+
+
+@study.command()
+@click.option("--replicate", "number", default=0, show_default=True, help="Which replicate is looked at.")
+def difficulty(number: int) -> None:
+    """How hard the synthetic study set is, told without a network (a few minutes)."""
+    from metst_lib.study import hardness
+    from metst_lib.synthetic.replicates import replicate
+
+    print_table(hardness.described(replicate(number)))
