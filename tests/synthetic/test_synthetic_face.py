@@ -151,6 +151,28 @@ def test_a_one_sided_expression_leaves_the_other_side_still():
     assert moved[48] < 0.05
 
 
+def test_actions_that_overlap_add_up(film):
+    chin, brows = Action("macro", 10, 20, 40, 4.0, (17,)), Action("micro", 12, 22, 30, 1.0, (1, 2))
+    blink = Action("blink", 15, 18, 22, 0.8, (45,))
+    quiet = {"motion": (), "n_frames": 60}
+    first, second, shut, both = (
+        Film(replace(film.script, actions=actions, **quiet), film.face)
+        for actions in ((chin,), (brows,), (blink,), (chin, brows))
+    )
+    times = [9, 14, 18, 21, 35]
+    parts = [one.truth(times) for one in (first, second)]
+    for name in ("expression", "rois"):
+        together = both.truth(times)[name]
+        assert together == pytest.approx(parts[0][name] + parts[1][name], abs=1e-6)
+        assert np.abs(together[3]).max() > 2
+    assert both.field(21) == pytest.approx(first.field(21) + second.field(21), abs=1e-12)
+    change = both[21].astype(float) - first[21]
+    assert np.abs(change[:200]).mean() > 10 * np.abs(change[300:]).mean()  # the chin is where it was alone
+    laughing, lids = Film(replace(film.script, actions=(chin, blink), **quiet), film.face), [37, 38, 43, 44]
+    closed = shut.truth(times)["expression"][2, lids]
+    assert laughing.truth(times)["expression"][2, lids] == pytest.approx(closed, abs=1e-3)
+
+
 def test_mirroring_the_photo_mirrors_its_landmarks():
     photo, points = face._base_face(False)
     mirrored, others = face._base_face(True)
