@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from metst_lib.events import EMOTIONS, Event
+from metst_lib.events import EMOTIONS, KINDS, Event
 from metst_lib.synthetic.bumps import WARPS
 
 FPS = 30
@@ -87,10 +87,12 @@ BLINK_UNIT = 45
 class Action:
     """One timed movement of the face; frames are 0-based and inclusive.
 
-    kind: "micro", "macro" or "blink". amplitude: the largest displacement at the apex, in px of the 320-px
-    crop (for a blink that of the brow it pulls). side: "" for both, "L" or "R" for the person's own left or
-    right, as in the tables' "L12". balance: how much more the image's left side moves than the right, −0.15
-    to 0.15. recipe: None for a blink.
+    kind: "micro", "macro" or "blink"; in the study set also "talk", a movement of a mouth that talks or
+    chews, and "gaze", lids that follow the eyes: no events. amplitude: the largest displacement at the apex,
+    in px of the 320-px crop (for a blink that of the brow it pulls). side: "" for both, "L" or "R" for the
+    person's own left or right, as in the tables' "L12". balance: how much more the image's left side moves
+    than the right, −0.15 to 0.15. recipe: None without an expression. hold: frames after the apex for which
+    the face stays as it is there.
     """
 
     kind: str
@@ -102,6 +104,7 @@ class Action:
     recipe: Recipe | None = None
     side: str = ""
     balance: float = 0.0
+    hold: int = 0
 
     @property
     def emotion(self) -> str | None:
@@ -138,6 +141,35 @@ class Wave:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A passing change of the head or the light, its course that of an action with this apex and hold.
+
+    kind: "nod", "turn" or "light". sizes: (channel, what it reaches), channels and units as in `Wave`, and
+    of light "light", the relative brightness gained, and "light_x", that gained from the middle of the image
+    to its right edge, as much lost to the left.
+    """
+
+    kind: str
+    onset: int
+    apex: int
+    offset: int
+    sizes: tuple[tuple[str, float], ...]
+    hold: int = 0
+
+
+@dataclass(frozen=True)
+class Habit:
+    """How one subject shows one Action Unit: its bumps' centres lie (x, y) g off (x outwards from the
+    midline, y down), their widths and strengths are so many times the table's."""
+
+    unit: int
+    x: float
+    y: float
+    width: float
+    gain: float
+
+
+@dataclass(frozen=True)
 class Look:
     """What one subject looks like: how the one base face is changed, and how the room is lit.
 
@@ -160,7 +192,12 @@ class Look:
 
 @dataclass(frozen=True)
 class Script:
-    """One video: the subject's look, the actions by onset, the head's motion; key seeds the noise."""
+    """One video: the subject's look, the actions by onset, the head's motion; key seeds the noise.
+
+    In the study set also: manner, how the subject shows Action Units (those without a habit as in the
+    table); changes of head and light by onset; wander, how far landmarks found on the frames drift off the
+    true ones, waves of channels "x" and "y" in px of the face crop. Its actions may overlap.
+    """
 
     look: Look
     n_frames: int
@@ -168,6 +205,9 @@ class Script:
     actions: tuple[Action, ...]
     motion: tuple[Wave, ...]
     key: tuple[int, ...]
+    manner: tuple[Habit, ...] = ()
+    changes: tuple[Change, ...] = ()
+    wander: tuple[Wave, ...] = ()
 
     def of(self, *kinds: str) -> list[Action]:
         """The actions of the given kinds."""
@@ -179,7 +219,7 @@ class Script:
         return tuple(
             Event(a.onset, a.offset, None if a.kind == "blink" else a.apex,
                   a.emotion if a.kind == "micro" else None, a.kind)
-            for a in self.actions
+            for a in self.of(*KINDS)
         )  # fmt: skip
 
 
@@ -244,11 +284,12 @@ class Draws:
         return int(expected + self.unit())
 
 
-def envelope(action: Action, n_frames: int) -> np.ndarray:
-    """How far an action has come at each frame, (T,): raised cosine, 0 at onset and offset, 1 at the apex."""
+def envelope(action: Action | Change, n_frames: int) -> np.ndarray:
+    """How far an action has come at each frame, (T,): raised cosine, 0 at onset and offset, 1 at the apex
+    and as long as it holds."""
     t = np.arange(n_frames, dtype=np.float64)
     rise = (t - action.onset) / (action.apex - action.onset)
-    fall = (action.offset - t) / (action.offset - action.apex)
+    fall = (action.offset - t) / (action.offset - action.apex - action.hold)
     return 0.5 - 0.5 * np.cos(np.pi * np.clip(np.minimum(rise, fall), 0.0, 1.0))
 
 
