@@ -4,8 +4,9 @@ The base face is `skimage.data.astronaut()` (public domain, inside the scikit-im
 landmarks (`astronaut_landmarks_68.csv`). A subject (`Face`) is that face up-sampled 2.7–3.1 times, warped
 smoothly, mirrored or not, sharpened, given a skin texture (up-sampled skin has none, and optical flow needs
 one), a gamma, contrast and light. A video (`Film`) moves it: one `cv2.remap` per frame by a sum of Gaussian
-displacement fields around Action Unit centres and the head's motion; lids that slide over the eyes; flicker;
-sensor noise of σ = 2 grey levels. It stands in for the recordings of the paper's Sec. IV-A.
+displacement fields around Action Unit centres and the head's motion; lids that slide over the eyes; flicker
+and passing changes of light; sensor noise of σ = 2 grey levels. Actions that overlap add up. It stands in for
+the recordings of the paper's Sec. IV-A.
 
 **The truth** (`Film.truth`). "px" are pixels of the 320-px face crop: image px × 320 / (9 g).
 
@@ -49,6 +50,8 @@ _NOISE_SIZE = 1024
 _ENLARGED = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
 
 _NOSE = [29, 30]
+#: Of `script.Wave`, and of the light.
+CHANNELS = ("x", "y", "roll", "zoom", "yaw", "pitch", "light", "light_x")
 
 
 class Face(Shape):
@@ -100,6 +103,8 @@ class Film:
         self._noise_at = rng.integers(0, _NOISE_SIZE - SIZE, (script.n_frames, 2))
         slow = np.sin(2 * np.pi * (np.arange(script.n_frames) / script.fps / 7.0 + rng.random()))
         self._gain = 1 + FLICKER_SLOW * slow + FLICKER_FAST * rng.standard_normal(script.n_frames)
+        self._gain *= 1 + self._waves["light"]
+        self._across = np.linspace(-1, 1, SIZE, dtype=np.float32)
         g, landmarks = self.face.g, self.face.landmarks
         # the nose stands out of the face: turning the head moves it further than the rest
         self._nose = Bumps(landmarks[30], [1.0, 0.0], [1.5 * g])
@@ -128,6 +133,8 @@ class Film:
             displacement += down[:, None]
             maps.append(displacement)
         frame = cv2.remap(image, *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        if slope := self._waves["light_x"][t]:
+            frame *= 1 + np.float32(slope) * self._across
         row, column = self._noise_at[t]
         noise = self._noise[row : row + SIZE, column : column + SIZE]
         return cv2.addWeighted(frame, float(self._gain[t]), noise, 1.0, 0.0, dtype=cv2.CV_8U)
@@ -231,9 +238,13 @@ def _developed(image: np.ndarray, look: Look) -> np.ndarray:
 
 
 def _waves(script: Script) -> dict[str, np.ndarray]:
-    """The head's motion by channel, (T,) each."""
+    """The head's motion and the light's changes by channel, (T,) each."""
     seconds = np.arange(script.n_frames) / script.fps
-    waves = {channel: np.zeros(script.n_frames) for channel in ("x", "y", "roll", "zoom", "yaw", "pitch")}
+    waves = {channel: np.zeros(script.n_frames) for channel in CHANNELS}
     for wave in script.motion:
         waves[wave.channel] += wave.amplitude * np.sin(2 * np.pi * (seconds / wave.period + wave.phase))
+    for change in script.changes:
+        course = envelope(change, script.n_frames)
+        for channel, size in change.sizes:
+            waves[channel] += size * course
     return waves

@@ -11,7 +11,7 @@ from metst_lib.rois import ROIS
 from metst_lib.synthetic import face
 from metst_lib.synthetic.bumps import MIRROR, Bumps, followed
 from metst_lib.synthetic.face import SIZE, Face, Film
-from metst_lib.synthetic.script import Action, write_script
+from metst_lib.synthetic.script import Action, Change, Habit, write_script
 
 
 def still(script):
@@ -171,6 +171,37 @@ def test_actions_that_overlap_add_up(film):
     laughing, lids = Film(replace(film.script, actions=(chin, blink), **quiet), film.face), [37, 38, 43, 44]
     closed = shut.truth(times)["expression"][2, lids]
     assert laughing.truth(times)["expression"][2, lids] == pytest.approx(closed, abs=1e-3)
+
+
+def test_a_nod_moves_the_nose_more_than_the_cheeks(film):
+    nod = Change("nod", 10, 25, 50, (("y", 4.0), ("pitch", 3.0)), hold=5)
+    quiet = replace(film.script, actions=(), motion=(), n_frames=60, changes=(nod,))
+    truth = Film(quiet, film.face).truth([0, 25, 30, 55])
+    moved = truth["landmarks"][1] - truth["landmarks"][0]
+    nose, cheeks = moved[30], moved[[2, 14]].mean(0)
+    assert nose == pytest.approx([0, 7], abs=0.2) and cheeks == pytest.approx([0, 4], abs=0.2)
+    assert truth["landmarks"][2] == pytest.approx(truth["landmarks"][1])  # it holds
+    assert np.array_equal(truth["landmarks"][3], truth["landmarks"][0])
+    assert not truth["expression"].any() and truth["head"][1, 1] > 5
+
+
+def test_a_change_of_light_changes_grey_levels_and_no_landmark(film):
+    quiet = replace(film.script, actions=(), motion=(), n_frames=60)
+    light = Change("light", 10, 25, 50, (("light", -0.2), ("light_x", 0.1)))
+    plain, lit = (Film(replace(quiet, changes=changes), film.face) for changes in ((), (light,)))
+    for name, values in plain.truth([5, 25]).items():
+        assert np.array_equal(values, lit.truth([5, 25])[name])
+    assert np.array_equal(plain[5], lit[5])
+    left, right = (lit[25][:, half].mean() / plain[25][:, half].mean() for half in np.s_[:240, 240:])
+    assert left == pytest.approx(0.8 * 0.95, abs=0.02) and right == pytest.approx(0.8 * 1.05, abs=0.02)
+
+
+def test_a_manner_moves_where_an_action_shows(film):
+    brow = Action("micro", 2, 10, 20, 1.0, (2,))
+    plain, manner = film.face, Face(film.script.look, (Habit(2, 0.5, 0.0, 1.0, 1.0),))
+    outwards = [abs(one.field(brow).centres[:, 0] - one.eyes[0]) for one in (plain, manner)]
+    assert outwards[1] - outwards[0] == pytest.approx([0.5 * plain.g] * 2)
+    assert np.array_equal(plain.image, manner.image)
 
 
 def test_mirroring_the_photo_mirrors_its_landmarks():
