@@ -15,6 +15,7 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 | ablation.py | forest, sensitivity |
 | evidence.py | against_chance, dumbbells, hits_by_chance, alarms, error_shares, thresholds, protocols, … |
 | rehearsal.py | flow_lengths |
+| pixels.py | pixels_beside_signals |
 | explorer.py | the picture of `app.explorer` |
 | recording.py | recording |
 
@@ -52,6 +53,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "landmarks_on_canvas",
             "regions_on_canvas",
         ],
+        "pixels": ["pixels_beside_signals"],
         "recording": ["recording"],
         "rehearsal": ["flow_lengths"],
         "results": [
