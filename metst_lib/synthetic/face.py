@@ -39,7 +39,7 @@ from metst_lib.synthetic.bumps import Bumps, Displacement, followed
 from metst_lib.synthetic.eye import Eye
 from metst_lib.synthetic.script import Habit, Look, Script, envelope
 from metst_lib.synthetic.shape import SIZE as SIZE  # frames are SIZE × SIZE, uint8, grey
-from metst_lib.synthetic.shape import Shape, base_points
+from metst_lib.synthetic.shape import Shape, base_points, waves
 
 NOISE = 2.0
 FLICKER_FAST, FLICKER_SLOW = 0.006, 0.02
@@ -50,8 +50,6 @@ _NOISE_SIZE = 1024
 _ENLARGED = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
 
 _NOSE = [29, 30]
-#: Of `script.Wave`, and of the light.
-CHANNELS = ("x", "y", "roll", "zoom", "yaw", "pitch", "light", "light_x")
 
 
 class Face(Shape):
@@ -97,7 +95,7 @@ class Film:
         self.face = face or Face(script.look, script.manner)
         self._fields = [self.face.field(action) for action in script.actions]
         self._courses = [envelope(action, script.n_frames) for action in script.actions]
-        self._waves = _waves(script)
+        self._waves = waves(script)
         rng = np.random.default_rng(np.random.SeedSequence(script.key[0], spawn_key=(*script.key[1:], 0)))
         self._noise = NOISE * rng.standard_normal((_NOISE_SIZE, _NOISE_SIZE), dtype=np.float32)
         self._noise_at = rng.integers(0, _NOISE_SIZE - SIZE, (script.n_frames, 2))
@@ -235,16 +233,3 @@ def _developed(image: np.ndarray, look: Look) -> np.ndarray:
     # a soft shoulder instead of clipping, so that bright skin keeps its texture
     image = np.where(image > 215, 215 + 36 * np.tanh((image - 215) / 36), image)
     return np.clip(image, 4, 251).astype(np.float32)
-
-
-def _waves(script: Script) -> dict[str, np.ndarray]:
-    """The head's motion and the light's changes by channel, (T,) each."""
-    seconds = np.arange(script.n_frames) / script.fps
-    waves = {channel: np.zeros(script.n_frames) for channel in CHANNELS}
-    for wave in script.motion:
-        waves[wave.channel] += wave.amplitude * np.sin(2 * np.pi * (seconds / wave.period + wave.phase))
-    for change in script.changes:
-        course = envelope(change, script.n_frames)
-        for channel, size in change.sizes:
-            waves[channel] += size * course
-    return waves

@@ -18,7 +18,6 @@ face crop unless "image px" is said; g half the distance of the inner eye corner
 """
 
 import operator
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +25,7 @@ import numpy as np
 
 from metst_lib.events import EMOTIONS, KINDS, Event
 from metst_lib.synthetic.bumps import WARPS
+from metst_lib.synthetic.draws import Draws as Draws
 
 FPS = 30
 SECONDS = 30
@@ -244,44 +244,9 @@ def write_script(
     n_frames = int(seconds * fps + 0.5)
     key = (seed, CASTS.index(cast), subject)
     draws = Draws(*key, 1 + video)
-    expressions = _place(_expressions(draws, subject + video, seconds, fps), n_frames, fps, draws)
+    expressions = place(_expressions(draws, subject + video, seconds, fps), n_frames, fps, draws)
     actions = sorted(expressions + _blinks(draws, expressions, n_frames, fps), key=lambda a: a.onset)
-    return Script(_look(key), n_frames, fps, tuple(actions), _motion(draws), (*key, 1 + video))
-
-
-class Draws:
-    """Random numbers that are the same on every machine: raw PCG64 words and basic arithmetic."""
-
-    def __init__(self, seed: int, *key: int) -> None:
-        self._bits = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key))
-
-    def unit(self) -> float:
-        """Uniform in [0, 1), a multiple of 2⁻⁵³."""
-        return (self._bits.random_raw() >> 11) * 2.0**-53
-
-    def between(self, low: float, high: float) -> float:
-        """Uniform between low and high, to four decimals."""
-        return round(low + (high - low) * self.unit(), 4)
-
-    def whole(self, low: int, high: int) -> int:
-        """A whole number from low to high, both included."""
-        return low + ((self._bits.random_raw() >> 11) * (high - low + 1) >> 53)
-
-    def choice(self, options: Sequence[Any]) -> Any:
-        """One of the options."""
-        return options[self.whole(0, len(options) - 1)]
-
-    def shuffled(self, options: Sequence[Any]) -> list[Any]:
-        """The options in random order (Fisher and Yates)."""
-        order = list(options)
-        for i in range(len(order) - 1, 0, -1):
-            j = self.whole(0, i)
-            order[i], order[j] = order[j], order[i]
-        return order
-
-    def rounded(self, expected: float) -> int:
-        """One of the two whole numbers around `expected`, such that the mean is `expected`."""
-        return int(expected + self.unit())
+    return Script(look_of(key), n_frames, fps, tuple(actions), motion_of(draws), (*key, 1 + video))
 
 
 def envelope(action: Action | Change, n_frames: int) -> np.ndarray:
@@ -330,7 +295,7 @@ def _course(draws: Draws, kind: str, fps: int) -> tuple[int, int]:
     return min(max(apex, 1), offset - 1), offset
 
 
-def _place(actions: list[Action], n_frames: int, fps: int, draws: Draws) -> list[Action]:
+def place(actions: list[Action], n_frames: int, fps: int, draws: Draws) -> list[Action]:
     """The actions in their order, the frames left over dealt out at random to the pauses between them."""
     gap = _gap(fps)
     needed = sum(a.offset + 1 for a in actions) + gap * (len(actions) + 1)
@@ -375,7 +340,8 @@ def _gap(fps: int) -> int:
 # ---------------------------------------------------------------- who, and how the head moves
 
 
-def _look(key: tuple[int, ...]) -> Look:
+def look_of(key: tuple[int, ...]) -> Look:
+    """A subject's look, drawn by this key."""
     draws = Draws(*key, 0)
     limits = {name: parts[0].limit for name, parts in WARPS.items()}
     warps = tuple((name, draws.between(-limit, limit)) for name, limit in limits.items())
@@ -393,7 +359,7 @@ def _look(key: tuple[int, ...]) -> Look:
     )
 
 
-def _motion(draws: Draws) -> tuple[Wave, ...]:
+def motion_of(draws: Draws) -> tuple[Wave, ...]:
     """Slow drift (± 5 image px, ± 0.012 rad and zoom, 1–2 px of parallax) and a little tremor."""
     waves = []
     for channel, size in DRIFT_SIZES.items():

@@ -13,7 +13,7 @@ import numpy as np
 
 from metst_lib.rois import CROP, ROIS, Layout, resolve
 from metst_lib.synthetic.bumps import ACTION_UNITS, MIRROR, WARPS, Bumps, followed, laid
-from metst_lib.synthetic.script import Action, Habit, Look
+from metst_lib.synthetic.script import Action, Habit, Look, Script, envelope
 
 #: Side of a frame, in image px.
 SIZE = 480
@@ -72,6 +72,23 @@ class Shape:
         layout, corner = self.layout()
         pixels = [np.mgrid[r.left : r.right, r.top : r.bottom].reshape(2, -1).T for r in layout.regions]
         return [points / self.crop_scale + corner for points in pixels]
+
+
+#: Channels of the head's motion and of the light, see `script.Wave` and `script.Change`.
+CHANNELS = ("x", "y", "roll", "zoom", "yaw", "pitch", "light", "light_x")
+
+
+def waves(script: Script) -> dict[str, np.ndarray]:
+    """The head's motion and the light by channel, (T,) each: the slow waves and what passes."""
+    seconds = np.arange(script.n_frames) / script.fps
+    found = {channel: np.zeros(script.n_frames) for channel in CHANNELS}
+    for wave in script.motion:
+        found[wave.channel] += wave.amplitude * np.sin(2 * np.pi * (seconds / wave.period + wave.phase))
+    for change in script.changes:
+        course = envelope(change, script.n_frames)
+        for channel, size in change.sizes:
+            found[channel] += size * course
+    return found
 
 
 @lru_cache(maxsize=2)
