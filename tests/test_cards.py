@@ -62,6 +62,12 @@ def test_the_statements_counts_are_those_of_the_scripts():
     )
 
 
+def test_the_statements_rows_beside_the_real_sets_are_those_of_the_stored_table():
+    stored = [" | ".join(row.values()) for row in rows("figures/synthetic/data_compare.csv")]
+    said = [line for line in text(STATEMENT).splitlines() if re.match(r"\| (ME|macro|video|class)", line)]
+    assert len(said) >= 8 and {line.strip("| ") for line in said} <= set(stored)
+
+
 @pytest.mark.parametrize("page", [CARD, STATEMENT], ids=lambda page: page.name)
 def test_every_link_between_the_pages_leads_somewhere(page):
     links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", text(page))

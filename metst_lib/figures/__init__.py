@@ -6,7 +6,7 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 
 | module | figures |
 |---|---|
-| data.py | durations, class_counts, timeline, blink_rates, event_strip |
+| data.py | durations, class_counts, timeline, blink_rates, set_statistics, event_strip |
 | faces.py | landmarks_on_canvas, regions_on_canvas, flow_of_event, alignment_on_off, blink_beside_me |
 | training.py | training_curves, discretisation, scan, five_intervals |
 | results.py | score_to_events, confusion (Fig. 5), one_video (6), two_variants (7), key_regions (8) |
@@ -33,7 +33,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_style": ["FULL", "PALETTE", "Drawing", "alt_text", "describe", "png", "save", "stamp", "theme"],
         "ablation": ["forest", "sensitivity"],
         "architecture": ["architecture"],
-        "data": ["blink_rates", "class_counts", "durations", "event_strip", "timeline"],
+        "data": ["blink_rates", "class_counts", "durations", "event_strip", "set_statistics", "timeline"],
         "evidence": [
             "Row",
             "against_chance",

@@ -5,7 +5,20 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from pictures import BARE, CANDIDATES, DISTRACTORS, FLOW, FPS, FRAMES, MES, PREDICTED, REGIONS, TST, VIDEO
+from pictures import (
+    BARE,
+    CANDIDATES,
+    DISTRACTORS,
+    FLOW,
+    FPS,
+    FRAMES,
+    MES,
+    PREDICTED,
+    REGIONS,
+    SETS,
+    TST,
+    VIDEO,
+)
 
 from metst_lib import figures, metrics, rois
 from metst_lib.events import EMOTIONS
@@ -52,6 +65,7 @@ def everything(landmarks, moving, output):
         "class_counts": figures.class_counts(MES),
         "timeline": figures.timeline([VIDEO, BARE]),
         "blink_rates": figures.blink_rates([VIDEO, BARE]),
+        "set_statistics": figures.set_statistics(SETS),
         "event_strip": figures.event_strip(MES[0], FPS, landmarks=moving),
         "landmarks_on_canvas": figures.landmarks_on_canvas(landmarks),
         "regions_on_canvas": figures.regions_on_canvas(landmarks, rois.resolve(rois.ROIS, landmarks)),
