@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from metst_lib.figures import _style as style
 
@@ -18,7 +17,7 @@ KINDS = {
     "turn": ("turns", "D", "#56B4E9"),
     "light": ("light", "*", "#CC79A7"),
 }
-_REST = {"noise": ("one frame", "o", style.INK), "second": ("after a second", "s", "#6A6A6A")}
+_REST = {"noise": ("noise of a frame", "o", style.INK), "second": ("after a second", "s", "#6A6A6A")}
 
 
 @style.themed
@@ -29,7 +28,7 @@ def pixels_beside_signals(table: pd.DataFrame) -> style.Drawing:
     """
     if table.empty:
         raise ValueError("the table is empty")
-    figure, (rest, moved, found) = style.panels(style.FULL, 3.0, 1, 3, width_ratios=(1, 1, 0.9))
+    figure, (rest, moved, found) = style.panels(style.FULL, 3.3, 1, 3, width_ratios=(1, 1, 0.9))
     measure, kind = table["measure"], table["kind"]
     said = _scatter(rest, {look: table[measure == name] for name, look in _REST.items()})
     looks = {look: table[(measure == "length") & (kind == name)] for name, look in KINDS.items()}
@@ -37,6 +36,8 @@ def pixels_beside_signals(table: pd.DataFrame) -> style.Drawing:
     rest.set(title="at rest", xlabel="signals, rms (px)", ylabel="pixels (px)")
     moved.set(title="at the apex", xlabel="signals, median (px)", ylabel="pixels (px)")
     said += _scores(found, table[measure == "F1"])
+    handles = [handle for ax in (rest, moved, found) for handle in ax.get_legend_handles_labels()[0]]
+    style.legend_below(figure, handles, 5)
     return style.describe(figure, f"Flow of regions in pixels over signals: {'; '.join(said)}.")
 
 
@@ -55,7 +56,6 @@ def _scatter(ax: Axes, parts: dict[tuple[str, str, str], pd.DataFrame]) -> list[
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:g}")
         axis.set_minor_formatter("")
-    ax.legend(fontsize=6, loc="upper left", handletextpad=0.2, borderpad=0.3)
     return said
 
 
@@ -69,10 +69,8 @@ def _scores(ax: Axes, table: pd.DataFrame) -> list[str]:
     for at, (source, look) in zip((-0.12, 0.12), _LOOKS.items(), strict=True):
         part = table[table["synthetic source"] == source].set_index("name").loc[ways]
         ax.hlines(np.arange(len(ways)) + at, part["low"], part["high"], color=look["color"], lw=1.4)
-        ax.plot(part["value"], np.arange(len(ways)) + at, ls="", ms=5, **look)
+        ax.plot(part["value"], np.arange(len(ways)) + at, ls="", ms=5, label=f"F1 of {source}", **look)
         said += [f"F1 of {source}, {name}, {value:.2f}" for name, value in part["value"].items()]
     style.lanes(ax, [way.replace(", ", ",\n").replace(" on ", "\non ") for way in ways])
     ax.set(title="spotting F1", xlabel="F1, 95 % interval", xlim=(0, 1))
-    handles = [Line2D([], [], ls="-", ms=4, label=source, **look) for source, look in _LOOKS.items()]
-    ax.legend(handles=handles, fontsize=6, loc="lower right")
     return said

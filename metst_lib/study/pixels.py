@@ -19,7 +19,7 @@ from scipy.stats import t as student
 from tqdm.auto import tqdm
 
 from metst_lib import flow, fold, inference, metrics, rois
-from metst_lib._files import digest
+from metst_lib._files import digest, write_text
 from metst_lib.datasets.landmarks import DlibLandmarker
 from metst_lib.events import Key, Video
 from metst_lib.experiment import records
@@ -37,6 +37,8 @@ ROI_SET, ROW = "18", "single-path-18roi"
 MODE = "fast"
 #: Columns of `agreement`, which "synthetic" says of.
 COLUMNS = ["synthetic source", "measure", "kind", "name", "n", "value", "low", "high"]
+#: The committed table's name.
+TABLE = "pixels_agreement.csv"
 SOURCES = PIXELS, SIGNALS = ("pixels", "signals")
 
 Flows = Mapping[Key, RoiFlow]
@@ -137,6 +139,19 @@ def agreement(replicate: Replicate, pixels: Flows, seeds: Sequence[int] = (0, 1)
     return pd.DataFrame(made, columns=COLUMNS)
 
 
+def write(table: pd.DataFrame, path: str | Path) -> Path:
+    """Write what `agreement` gives."""
+    return write_text(path, table.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """Read it. ValueError naming the file where its columns are others."""
+    table = pd.read_csv(path)
+    if list(table) != COLUMNS:
+        raise ValueError(f"{path} is no table of pixels beside signals: its columns are others")
+    return table
+
+
 def at_rest(measured: RoiFlow, script: Script) -> np.ndarray:
     """Windows (W, C, k) of a video in which neither face nor head nor light does anything but drift."""
     busy = np.zeros(script.n_frames, bool)
@@ -158,8 +173,9 @@ def at_apexes(measured: RoiFlow, script: Script) -> list[tuple[str, np.ndarray]]
 
 
 def noise(still: np.ndarray) -> np.ndarray:
-    """Standard deviation of one frame's noise (C,), from steps between neighbours; the first has none."""
-    return np.sqrt(np.mean(np.diff(still[:, :, 1:], axis=2) ** 2, axis=(0, 2)) / 2)
+    """Standard deviation of one frame's noise (C,), from steps between neighbours, each window's mean step
+    taken out; the first frame has none."""
+    return np.sqrt(np.mean(np.var(np.diff(still[:, :, 1:], axis=2), axis=2, ddof=1), axis=0) / 2)
 
 
 def second(still: np.ndarray) -> np.ndarray:
