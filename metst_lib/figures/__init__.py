@@ -14,6 +14,7 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 | architecture.py | architecture (Fig. 3) |
 | ablation.py | forest, sensitivity |
 | evidence.py | against_chance, dumbbells, hits_by_chance, alarms, error_shares, thresholds, protocols, … |
+| power.py | power |
 | rehearsal.py | flow_lengths |
 | pixels.py | pixels_beside_signals |
 | explorer.py | the picture of `app.explorer` |
@@ -54,6 +55,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "regions_on_canvas",
         ],
         "pixels": ["pixels_beside_signals"],
+        "power": ["power"],
         "recording": ["recording"],
         "rehearsal": ["flow_lengths"],
         "results": [

@@ -43,9 +43,12 @@ class Replicate:
     def flow(self, roi_set: str = "5", without: tuple[str, ...] = ()) -> dict[Key, RoiFlow]:
         """The ROI flow of every video in windows of `WINDOW` frames; without: kinds of actions left out of
         it, such as "micro", the truth unchanged."""
+        if roi_set != "18":
+            whole = self.flow("18", without)
+            return {key: study_signals.narrowed(flow, roi_set) for key, flow in whole.items()}
+        drawn = self.scripts.items()
         return {
-            key: study_signals.roi_flow(script, self.difficulty, roi_set, WINDOW, without)
-            for key, script in self.scripts.items()
+            key: study_signals.roi_flow(script, self.difficulty, WINDOW, without) for key, script in drawn
         }
 
 
