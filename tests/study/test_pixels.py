@@ -10,6 +10,7 @@ from metst_lib.flow import RoiFlow
 from metst_lib.fold import Recipe
 from metst_lib.spotting import Rule
 from metst_lib.study import pixels, rows
+from metst_lib.synthetic import study_signals
 from metst_lib.synthetic.difficulty import difficulty
 from metst_lib.synthetic.face import Film
 from metst_lib.synthetic.replicates import replicate
@@ -62,6 +63,13 @@ def test_noise_is_told_from_a_drift():
     values -= values[:, :, :1]
     assert pixels.noise(values) == pytest.approx(np.full(36, 0.05), rel=0.05)
     assert pixels.second(values) == pytest.approx(np.full(36, np.hypot(29 * 0.02, 0.05 * 2**0.5)), rel=0.05)
+
+
+def test_signals_at_rest_err_as_rendered_faces_did(toy):
+    script = dataclasses.replace(short(toy.scripts["s01", "a"], motion=()), n_frames=6000)
+    still = study_signals.roi_flow(script, toy.difficulty).values
+    after = [np.sqrt(np.mean(still[:, :, lag] ** 2)) for lag in (1, 8, 16, 29)]
+    assert after == pytest.approx([0.056, 0.073, 0.080, 0.091], rel=0.08)  # what was left on the faces
 
 
 def test_windows_at_rest_and_apexes_are_those_of_the_script(toy):
