@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from metst_lib.app import options
+from metst_lib.app.options import print_table, root_option
 
 
 @click.group()
@@ -19,8 +19,26 @@ def rates(jobs: int) -> None:
     from metst_lib.study import rates
 
     table = rates.grid(jobs=jobs)
-    options.print_table(table)
+    print_table(table)
     click.echo(rates.write(table))
+
+
+@study.command()
+@click.option("--replicates", default="1-5", help="Such as 1-5 or 1,3; replicate 0 is never counted.")
+@click.option("--rows", default="", help="Of the study, with commas between; default: all.")
+@click.option("--jobs", default=1, type=click.IntRange(1), help="Runs at once, one thread each.")
+@root_option
+def run(replicates: str, rows: str, jobs: int, root: str) -> None:
+    """Run what is missing of the study's rows, and put it into the committed counts.
+
+    A run is a row on one replicate with one seed; each is kept at once, so that a stopped command goes on.
+    """
+    from metst_lib.study import edition
+
+    numbers, home, into = edition.numbers(replicates), *edition.places(root)
+    made = edition.run_missing(home, numbers, [row for row in rows.split(",") if row], jobs)
+    runs = edition.collect(home, into)
+    click.echo(f"{made} runs made; {len(runs)} are counted in {into / 'counts.csv'}")
 
 
 @study.command()
@@ -42,21 +60,79 @@ def simulate(draws: int, seed: int, jobs: int, out: Path) -> None:
 
 
 @study.command()
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    type=click.Choice(("signals", "labels", "pixels")),
+    help="What to make, more than once for more; the rest of the table stays.  [default: all three]",
+)
+@click.option("--row", "rows", multiple=True, help="Rows of the study in place of the main ones.")
+@click.option("--jobs", default=1, type=click.IntRange(1), help="Processes (pixels: threads).")
+@root_option
+def sweeps(parts: tuple[str, ...], rows: tuple[str, ...], jobs: int, root: str) -> None:
+    """Where spotting breaks: signals, labels and pixels changed in one thing, kept in sweeps.csv."""
+    from metst_lib import experiment
+    from metst_lib.study import pixels
+    from metst_lib.study import sweeps as made
+
+    chosen = parts or made.PARTS
+    path = experiment.configure(root=root).places.figures / "synthetic" / made.NAME
+    if {"signals", "labels"} & {*chosen}:
+        levels = made.SWEEPS if "signals" in chosen else (), made.ERRORS if "labels" in chosen else ()
+        made.write(made.run(rows or made.SWEPT, jobs, sweeps=levels[0], errors=levels[1]), path)
+    if "pixels" in chosen:
+        made.write(pixels.run(jobs, root), path)
+    click.echo("\n".join([*made.falls_under(made.read(path)), str(path)]))
+
+
+@study.command()
+@click.option("--replicates", default="1-5", help="Such as 1-5 or 1,3.")
+@click.option("--rows", default="", help="Of the study, with commas between; default: those with two seeds.")
+@click.option(
+    "--evidence", default="", help="Pack of real curves.  [default: $METST_EVIDENCE, data/evidence]"
+)
+@root_option
+def decoders(replicates: str, rows: str, evidence: str, root: str) -> None:
+    """Hold other rules of decoding against the paper's, on the study's curves and on real ones.
+
+    Only what is at hand is computed; other lines of figures/synthetic/decoders.csv stay.
+    """
+    from metst_lib.evidence import pack
+    from metst_lib.study import decoders, edition
+
+    home, into = edition.places(root)
+    names = [row for row in rows.split(",") if row]
+    given = pack.there(evidence, home)
+    click.echo(decoders.make(home, into, given, edition.numbers(replicates), names))
+
+
+@study.command()
+@click.option("--replicate", "number", default=0, show_default=True, help="Which replicate is looked at.")
+def difficulty(number: int) -> None:
+    """How hard the synthetic study set is, told without a network (a few minutes)."""
+    from metst_lib.study import hardness
+    from metst_lib.synthetic.replicates import replicate
+
+    print_table(hardness.described(replicate(number)))
+
+
+@study.command()
 @click.option("--seeds", default=2, type=click.IntRange(1), help="Trainings of each network.")
-@options.root_option
+@root_option
 def pixels(seeds: int, root: str) -> None:
     """Render the scripts of eight subjects of replicate 0, measure their flow, hold the signals against it.
 
     Writes the committed table and its figure; rendered flow is kept under data/runs/study/pixels.
     """
     from metst_lib import experiment, figures
-    from metst_lib.study import pixels as part
+    from metst_lib.study import rendered
     from metst_lib.synthetic.replicates import replicate
 
     places, drawn = experiment.configure(root=root).places, replicate(0)
-    flows = part.measured(drawn, places.data / "runs" / "study" / "pixels", progress=True)
-    table = part.agreement(drawn, flows[part.ROI_SET], range(seeds))
-    part.write(table, places.figures / "synthetic" / part.TABLE)
+    flows = rendered.measured(drawn, places.data / "runs" / "study" / "pixels", progress=True)
+    table = rendered.agreement(drawn, flows[rendered.ROI_SET], range(seeds))
+    rendered.write(table, places.figures / "synthetic" / rendered.TABLE)
     figure = figures.stamp(figures.pixels_beside_signals(table), "synthetic data")
     figures.save(figure, places.figures / "synthetic" / "study_pixels")
-    options.print_table(table[(table["name"] == "all") | (table["measure"] == "F1")].round(3))
+    print_table(table[(table["name"] == "all") | (table["measure"] == "F1")].round(3))

@@ -24,7 +24,7 @@ _REST = {"noise": ("noise of a frame", "o", style.INK), "second": ("after a seco
 def pixels_beside_signals(table: pd.DataFrame) -> style.Drawing:
     """Regions' flow at rest and at apexes, pixels over signals, and what a network spots in either.
 
-    table: what `study.pixels.agreement` gives. ValueError where it is empty.
+    table: what `study.rendered.agreement` gives. ValueError where it is empty.
     """
     if table.empty:
         raise ValueError("the table is empty")

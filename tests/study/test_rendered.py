@@ -9,7 +9,7 @@ from metst_lib import baseline
 from metst_lib.flow import RoiFlow
 from metst_lib.fold import Recipe
 from metst_lib.spotting import Rule
-from metst_lib.study import pixels, rows
+from metst_lib.study import rendered, rows
 from metst_lib.synthetic import study_signals
 from metst_lib.synthetic.difficulty import difficulty
 from metst_lib.synthetic.face import Film
@@ -39,9 +39,9 @@ def test_a_rendered_smile_is_measured_where_and_as_large_as_the_signals_say(toy)
     script = short(toy.scripts["s01", "a"], actions=(smile,), motion=())
     film = Film(script)
     truth = film.truth()["landmarks"]
-    found = pixels.filmed(script, lambda image, frame: truth[frame])["18"]
+    found = rendered.filmed(script, lambda image, frame: truth[frame])["18"]
     said = dataclasses.replace(toy, scripts={("s01", "a"): script}).flow("18")["s01", "a"]
-    (kind, measured), (_, reckoned) = (pixels.at_apexes(f, script)[0] for f in (found, said))
+    (kind, measured), (_, reckoned) = (rendered.at_apexes(f, script)[0] for f in (found, said))
     assert kind == "macro" and np.abs(reckoned).max() > 2
     assert np.corrcoef(measured, reckoned)[0, 1] > 0.95
     assert np.linalg.norm(measured) == pytest.approx(np.linalg.norm(reckoned), rel=0.25)
@@ -51,18 +51,18 @@ def test_a_rendered_smile_is_measured_where_and_as_large_as_the_signals_say(toy)
 def test_found_landmarks_wander_as_the_script_says(toy):
     wave = Wave("y", 3.0, 4.0, 0.25)  # 3 px of the crop at once, 0 after a second at 30 fps
     script = short(toy.scripts["s01", "a"], wander=(wave,))
-    found = pixels.wandering(lambda image, frame: np.ones((68, 2)), script, crop_scale=1.5)
+    found = rendered.wandering(lambda image, frame: np.ones((68, 2)), script, crop_scale=1.5)
     assert found(None, 0) == pytest.approx(np.tile([1.0, 3.0], (68, 1)))
     assert found(None, 30) == pytest.approx(np.ones((68, 2)))
-    assert pixels.wandering(lambda image, frame: None, script, 1.5)(None, 0) is None
+    assert rendered.wandering(lambda image, frame: None, script, 1.5)(None, 0) is None
 
 
 def test_noise_is_told_from_a_drift():
     rng, ramp = np.random.default_rng(0), np.arange(30) * 0.02
     values = rng.normal(0, 0.05, (400, 36, 30)) + ramp
     values -= values[:, :, :1]
-    assert pixels.noise(values) == pytest.approx(np.full(36, 0.05), rel=0.05)
-    assert pixels.second(values) == pytest.approx(np.full(36, np.hypot(29 * 0.02, 0.05 * 2**0.5)), rel=0.05)
+    assert rendered.noise(values) == pytest.approx(np.full(36, 0.05), rel=0.05)
+    assert rendered.second(values) == pytest.approx(np.full(36, np.hypot(29 * 0.02, 0.05 * 2**0.5)), rel=0.05)
 
 
 def test_signals_at_rest_err_as_rendered_faces_did(toy):
@@ -79,9 +79,9 @@ def test_windows_at_rest_and_apexes_are_those_of_the_script(toy):
     script = dataclasses.replace(short(toy.scripts["s01", "a"]), n_frames=75)
     both = dataclasses.replace(script, actions=(action,), changes=(turn,))
     flow = flow_of(values, 75)
-    assert len(pixels.at_rest(flow, script)) == 4
-    assert pixels.at_rest(flow, both)[:, 0, 0].tolist() == [1]
-    (blink, seen), (change, turned) = pixels.at_apexes(flow, both)
+    assert len(rendered.at_rest(flow, script)) == 4
+    assert rendered.at_rest(flow, both)[:, 0, 0].tolist() == [1]
+    (blink, seen), (change, turned) = rendered.at_apexes(flow, both)
     assert (blink, change) == ("blink", "turn")
     assert seen.tolist() == [np.mean([23 + 2, 8 + 3])] * 36 and turned.tolist() == [12] * 36
 
@@ -99,15 +99,15 @@ def test_flow_is_measured_once_and_again_when_the_script_is_another(toy, tmp_pat
         def __init__(self, path):
             assert path.read_text() == "trained"
 
-    monkeypatch.setattr(pixels, "SUBJECTS", 1)
-    monkeypatch.setattr(pixels, "filmed", filmed)
-    monkeypatch.setattr(pixels, "DlibLandmarker", Marks)
-    monkeypatch.setattr(pixels.predictor, "train", lambda path, progress: path.write_text("trained"))
-    first, again = (pixels.measured(toy, tmp_path) for _ in range(2))
+    monkeypatch.setattr(rendered, "SUBJECTS", 1)
+    monkeypatch.setattr(rendered, "filmed", filmed)
+    monkeypatch.setattr(rendered, "DlibLandmarker", Marks)
+    monkeypatch.setattr(rendered.predictor, "train", lambda path, progress: path.write_text("trained"))
+    first, again = (rendered.measured(toy, tmp_path) for _ in range(2))
     assert len(asked) == 1 and list(first) == list(again) == ["5", "18"]
     assert np.array_equal(first["18"]["s01", "a"].values, again["18"]["s01", "a"].values)
     script = dataclasses.replace(toy.scripts["s01", "a"], wander=())
-    pixels.measured(dataclasses.replace(toy, scripts={**toy.scripts, ("s01", "a"): script}), tmp_path)
+    rendered.measured(dataclasses.replace(toy, scripts={**toy.scripts, ("s01", "a"): script}), tmp_path)
     assert len(asked) == 2
 
 
@@ -115,13 +115,13 @@ def test_flow_is_measured_once_and_again_when_the_script_is_another(toy, tmp_pat
 def table(toy):
     """The agreement of signals with themselves, a fifth larger."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pixels, "SUBJECTS", 4)
+        patch.setattr(rendered, "SUBJECTS", 4)
         patch.setattr(rows, "recipe", lambda name: Recipe(baseline.NAME, rule=Rule(result_synergy=False)))
         larger = {
             video.key: dataclasses.replace(f := toy.flow("18")[video.key], values=1.2 * f.values)
-            for video in pixels.part(toy)
+            for video in rendered.part(toy)
         }
-        return pixels.agreement(toy, larger, seeds=(0,))
+        return rendered.agreement(toy, larger, seeds=(0,))
 
 
 def test_what_is_a_fifth_larger_is_told_so(table):
@@ -147,10 +147,10 @@ def test_each_way_of_training_has_both_sources_and_their_difference(table):
 
 
 def test_the_table_is_read_as_it_was_written(table, tmp_path):
-    path = pixels.write(table, tmp_path / pixels.TABLE)
+    path = rendered.write(table, tmp_path / rendered.TABLE)
     assert "synthetic" in path.read_text().splitlines()[0]
-    again = pixels.read(path)
+    again = rendered.read(path)
     assert again["value"].to_numpy() == pytest.approx(table["value"].to_numpy(), abs=1e-4)
     path.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match=r"pixels_agreement\.csv is no table of pixels beside signals"):
-        pixels.read(path)
+        rendered.read(path)
