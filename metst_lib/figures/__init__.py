@@ -6,13 +6,15 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 
 | module | figures |
 |---|---|
-| data.py | durations, class_counts, timeline, blink_rates, event_strip |
+| data.py | durations, class_counts, timeline, blink_rates, set_statistics, event_strip |
 | faces.py | landmarks_on_canvas, regions_on_canvas, flow_of_event, alignment_on_off, blink_beside_me |
 | training.py | training_curves, discretisation, scan, five_intervals |
 | results.py | score_to_events, confusion (Fig. 5), one_video (6), two_variants (7), key_regions (8) |
 | schematics.py | state_transition (Fig. 1), window_against_video (2), result_synergy (4) |
 | architecture.py | architecture (Fig. 3) |
 | ablation.py | forest, sensitivity |
+| sweeps.py | sweeps |
+| decoders.py | decoder_differences |
 | evidence.py | against_chance, dumbbells, hits_by_chance, alarms, error_shares, thresholds, protocols, … |
 | power.py | power |
 | rehearsal.py | flow_lengths |
@@ -33,7 +35,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_style": ["FULL", "PALETTE", "Drawing", "alt_text", "describe", "png", "save", "stamp", "theme"],
         "ablation": ["forest", "sensitivity"],
         "architecture": ["architecture"],
-        "data": ["blink_rates", "class_counts", "durations", "event_strip", "timeline"],
+        "data": ["blink_rates", "class_counts", "durations", "event_strip", "set_statistics", "timeline"],
+        "decoders": ["decoder_differences"],
         "evidence": [
             "Row",
             "against_chance",
@@ -66,6 +69,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "two_variants",
         ],
         "schematics": ["result_synergy", "state_transition", "window_against_video"],
+        "sweeps": ["sweeps"],
         "training": ["discretisation", "five_intervals", "scan", "training_curves"],
     },
 )

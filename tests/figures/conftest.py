@@ -5,7 +5,21 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from pictures import BARE, CANDIDATES, DISTRACTORS, FLOW, FPS, FRAMES, MES, PREDICTED, REGIONS, TST, VIDEO
+from pictures import (
+    BARE,
+    CANDIDATES,
+    DIFFERENCES,
+    DISTRACTORS,
+    FLOW,
+    FPS,
+    FRAMES,
+    MES,
+    PREDICTED,
+    REGIONS,
+    SETS,
+    TST,
+    VIDEO,
+)
 
 from metst_lib import figures, metrics, rois
 from metst_lib.events import EMOTIONS
@@ -52,6 +66,7 @@ def everything(landmarks, moving, output):
         "class_counts": figures.class_counts(MES),
         "timeline": figures.timeline([VIDEO, BARE]),
         "blink_rates": figures.blink_rates([VIDEO, BARE]),
+        "set_statistics": figures.set_statistics(SETS),
         "event_strip": figures.event_strip(MES[0], FPS, landmarks=moving),
         "landmarks_on_canvas": figures.landmarks_on_canvas(landmarks),
         "regions_on_canvas": figures.regions_on_canvas(landmarks, rois.resolve(rois.ROIS, landmarks)),
@@ -78,6 +93,7 @@ def everything(landmarks, moving, output):
         "forest": figures.forest(
             {"a": (0.5, 0.4, 0.6), "b": (np.nan, np.nan, np.nan)}, "spotting F1 (0–1)", {"a": [0.45, 0.55]}
         ),
+        "decoder_differences": figures.decoder_differences(DIFFERENCES),
         "sensitivity": figures.sensitivity(np.eye(3), [0.5, 0.55, 0.6], [5, 6, 7], used=(0.55, 6)),
         "against_chance": figures.against_chance(
             {"ME-TST": figures.Row(0.5, 0.4, 0.6, 0.1, "synthetic")}, "A run beyond chance"

@@ -1,10 +1,12 @@
 """What the tests of figures draw: a face, a video with its events, predictions and flow."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
+from metst_lib.datasets import statistics
 from metst_lib.events import Event, Video
 from metst_lib.spotting import Candidate
 
@@ -23,6 +25,16 @@ CANDIDATES = [
     Candidate(62, 57, 67, 0.7, "neutral", "others"),
 ]
 PREDICTED = [Event(31, 42, 36, "negative"), Event(55, 66, 60, "positive")]
+#: Of a rule beside the paper's: what decides gains in the study, and is open on real curves.
+DIFFERENCES = pd.DataFrame(
+    [
+        ("study", "all rows", True, "paper", np.nan, np.nan, np.nan),
+        *(("study", name, name == "all rows", "rule", 0.02, 0.01, 0.03) for name in ("all rows", *"abcd")),
+        ("real", "both ME sets", True, "rule", 0.01, -0.02, 0.04),
+        ("real", "macro", False, "rule", -0.04, -0.07, -0.01),
+    ],
+    columns=["source", "curves", "decides", "decoder", "difference", "difference_low", "difference_high"],
+)
 REGIONS = ["left brow", "mouth"]
 FACE = [np.full((320, 320), 100 + n % 50, np.uint8) for n in range(FRAMES)]
 FLOW = np.arange(4 * 40, dtype=float).reshape(4, 40) / 40
@@ -35,6 +47,19 @@ TST = [
     ("emotion_head", (30, 5)),
 ]
 """What `models.shapes` says of a METST."""
+
+SETS = pd.concat(
+    [
+        statistics.statistics([Video("s", "a", fps, FRAMES, events)]).reset_index().assign(set=name)
+        for name, fps, events in (
+            ("CAS(ME)³", 30, VIDEO.events),
+            ("SAMM-LV", 200, MES),
+            ("study, synthetic", 30, VIDEO.events),
+            ("study, synthetic", 15, VIDEO.events),
+        )
+    ]
+)
+"""What `study.sets.measured` gives: two replicates of the last set."""
 
 
 def texts(figure):
