@@ -13,9 +13,9 @@ What holds (5,000 drawn studies a number, `metst study simulate`, figures/synthe
 95 % intervals of 8, 24, 94 subjects held spotting F1 in .947 to .962; recognition F1, UF1 and STRS with 20
 hits or more in .948 to .970; with fewer UF1 fell to .85, so nothing is told of it (0 … 1, STRS up to F1's
 high). Of 5 replicates all measures .946 to .957; left out by groups F1 only .81 to .87, by subjects .76 to
-.82. Two variants alike differ in 3.7 to 5.6 % by interval and p (UF1 and recognition F1 with 27 hits in 6.4,
-with 9 in 6.8 by interval, 1.7 by p), in 4.5 to 5.5 % with whole replicates. Groups of several replicates as
-units are right only where no data set suits one variant better: else 7 to 20 %; subjects of groups: 10 to 33.
+.82. Two variants alike differ in 3.6 to 5.8 % by interval or p (of few hits by interval: UF1 6.4 with 27, 6.8
+with 9, there STRS 2.9; by p UF1 1.7), with whole replicates in 4.5 to 5.5 %. Groups of several replicates are
+units only where no data set suits one variant better: else 7 to 20 %; subjects of groups: 10 to 33 %.
 
 Glossary: S subjects, R replicates, K seeds, n units left out, C = 3 scored emotions.
 """
