@@ -32,6 +32,8 @@ class Difficulty:
     macro_per_minute: float
     overlap: float
     beside: float
+    together: float
+    blink_every: Numbers
     emotions: Numbers
     micro_seconds: Numbers
     macro_seconds: Numbers
@@ -62,7 +64,7 @@ class Difficulty:
         for name in ("noise", "head", "jitter", "amplitude"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} = {getattr(self, name)!r} of a difficulty must be 0 or more")
-        for name in ("without_me", "overlap", "beside", "one_sided"):
+        for name in ("without_me", "overlap", "beside", "together", "one_sided"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} = {getattr(self, name)!r} of a difficulty is no share from 0 to 1")
         for name in ("minutes", "fps", "subjects", "groups", "videos"):

@@ -1,17 +1,19 @@
 """Who does what when in a synthetic long video: expressions, blinks, the head's motion, the subject's look.
 
-A script is events and numbers only; `face` turns it into pixels. It stands in for the recordings of the
-licensed sets (paper, Sec. IV-A: CAS(ME)³ and SAMM-LV, long videos at 30 and 200 fps), so that the whole
-method can be run and tested where no licence is at hand.
+This is the first edition, the demo; `study_script` writes the second. A script is events and numbers only;
+`face` turns it into pixels. It stands in for the recordings of the licensed sets (paper, Sec. IV-A: CAS(ME)³
+and SAMM-LV, long videos at 30 and 200 fps), so that the whole method can be run and tested where no licence
+is at hand.
 
 **Same seed, same events, on every machine.** Every number comes from the raw 64-bit output of PCG64 seeded
 by a SeedSequence per subject and video (both fixed by NumPy for good), whole-number arithmetic and the four
 basic operations on floats. No sine, no logarithm, no NumPy distribution takes part.
 
-**Difficulty** was set once, before any network saw the data, from the training-free baseline and what real
-recordings look like, and is not tuned on results: 0.6–1.3 px (`PIXELS`) of the 320-px face crop at the apex,
-0.27–0.5 s (`LASTS`; shorter than many real labels, so the harder case). Macro-expressions (3.5–7 px) and
-blinks, whose lids pull the brows along, are distractors on purpose.
+**Difficulty** was chosen on a prototype by the training-free baseline's F1 and by what real recordings look
+like; networks had been tried on that prototype too, and their scores were known when it was chosen. It was
+not changed since: 0.6–1.3 px (`PIXELS`) of the 320-px face crop at the apex, 0.27–0.5 s (`LASTS`; shorter
+than many real labels, so the harder case). The study set's was set without networks (`difficulty`).
+Macro-expressions (3.5–7 px) and blinks, whose lids pull the brows along, are distractors on purpose.
 
 Glossary: T frames of a video; AU Action Unit of the Facial Action Coding System; px pixels of the 320-px
 face crop unless "image px" is said; g half the distance of the inner eye corners (the face crop is 9 g wide).

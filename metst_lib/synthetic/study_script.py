@@ -26,8 +26,9 @@ from metst_lib.synthetic.script import Action, Change, Habit, Recipe, Script, Wa
 CAST = 2
 #: Quantiles that the difficulty's tables of seven numbers give.
 LEVELS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-#: Pause between two micro-expressions, in seconds; what lies as near to a macro-expression is "beside" it.
-PAUSE, BESIDE = 0.3, 0.5
+#: Seconds: the least pause between two micro-expressions; how near to a macro-expression is "beside" it, and
+#: how near to another micro-expression is "together".
+PAUSE, BESIDE, TOGETHER = 0.3, 0.5, 1.0
 #: Macro-expressions fill no more of a video than this.
 _FULL = 0.5
 _WORDS = {"negative": "disgust", "positive": "happy", "surprise": "surprise", "others": "others"}
@@ -83,8 +84,11 @@ def write_script(number: int, slot: Slot, what: Difficulty) -> Script:
     """The script of one video of a replicate."""
     subject, key = (number, CAST, slot.subject), (number, CAST, slot.subject, 1 + slot.video)
     n_frames = int(slot.seconds * what.fps + 0.5)
-    macros = _macros(Draws(*key, 1), slot, what, n_frames, _tastes(subject, what))
-    micros = _micros(Draws(*key, 2), slot, what, n_frames, _tastes(subject, what), macros)
+    tastes, draws = _tastes(subject, what), Draws(*key, 9)
+    lots = [draws.unit() for _ in range(slot.n_micro)]
+    n_macro = max(slot.n_macro, any(lot < what.overlap for lot in lots))  # one to lie on
+    macros = _macros(Draws(*key, 1), n_macro, what, n_frames, tastes)
+    micros = _micros(Draws(*key, 2), lots, what, n_frames, tastes, macros)
     others = [
         *_blinks(Draws(*key, 3), what, n_frames), *_talk(Draws(*key, 4), what, n_frames),
         *_gazes(Draws(*key, 5), what, n_frames),
@@ -174,9 +178,9 @@ def _expression(draws: Draws, kind: str, what: Difficulty, tastes: list[float]) 
     return Action(kind, 0, apex, offset, amplitude, recipe.action_units, recipe, side, balance, hold)
 
 
-def _macros(draws: Draws, slot: Slot, what: Difficulty, n_frames: int, tastes: list[float]) -> list[Action]:
+def _macros(draws: Draws, n: int, what: Difficulty, n_frames: int, tastes: list[float]) -> list[Action]:
     """Macro-expressions, apart from each other; those for which there is no room are left out."""
-    macros = [_expression(draws, "macro", what, tastes) for _ in range(slot.n_macro)]
+    macros = [_expression(draws, "macro", what, tastes) for _ in range(n)]
     kept, total = [], 0
     for macro in macros:
         if total + macro.offset + 1 + what.fps <= _FULL * n_frames:
@@ -186,21 +190,25 @@ def _macros(draws: Draws, slot: Slot, what: Difficulty, n_frames: int, tastes: l
 
 
 def _micros(
-    draws: Draws, slot: Slot, what: Difficulty, n_frames: int, tastes: list[float], macros: list[Action]
-) -> list[Action]:
+    draws: Draws, lots: Sequence[float], what: Difficulty, n_frames: int, tastes: list[float],
+    macros: list[Action],
+) -> list[Action]:  # fmt: skip
     """Micro-expressions, none on another: `overlap` of them on a macro-expression, `beside` next to one, the
-    rest away from them. Where there is no such place, the nearest to it is taken; the last resort is none."""
+    rest away from them; `together` of them soon before or after another. Where there is no such place they
+    go where there is one; one for which there is none at all is left out."""
     micros: list[Action] = []
-    near, pause = int(BESIDE * what.fps), int(PAUSE * what.fps)
-    for _ in range(slot.n_micro):
-        micro, lot = _expression(draws, "micro", what, tastes), draws.unit()
-        taken = _met(micros, micro, n_frames, pause)
+    near, pause, soon = (int(seconds * what.fps) for seconds in (BESIDE, PAUSE, TOGETHER))
+    for lot in lots:
+        micro, joins = _expression(draws, "micro", what, tastes), draws.unit() < what.together
+        free = ~_met(micros, micro, n_frames, pause)
         on, around = _met(macros, micro, n_frames, 0), _met(macros, micro, n_frames, near)
-        wishes = [on, around & ~on, ~around]
-        first = 0 if lot < what.overlap else 1 if lot < what.overlap + what.beside else 2
-        for wish in [wishes[first], ~around, ~on, on]:
-            if len(free := np.flatnonzero(wish & ~taken)):
-                micros.append(micro.moved(int(draws.choice(free))))
+        places = [on, around & ~on, ~around]
+        wishes = [places[0 if lot < what.overlap else 1 if lot < what.overlap + what.beside else 2], ~on, on]
+        if joins:
+            wishes.insert(0, wishes[0] & _met(micros, micro, n_frames, soon))
+        for wish in wishes:
+            if len(found := np.flatnonzero(wish & free)):
+                micros.append(micro.moved(int(draws.choice(found))))
                 break
     return micros
 
@@ -231,13 +239,13 @@ def _within(items: list[Any], n_frames: int) -> list[Any]:
 
 
 def _blinks(draws: Draws, what: Difficulty, n_frames: int) -> list[Action]:
-    found, at = [], _frames(draws, 0, script.BLINK_EVERY_SECONDS[1], what.fps)
+    found, at = [], _frames(draws, 0, what.blink_every[1], what.fps)
     while at < n_frames:
         offset = max(2, int(quantile(draws, what.blink_seconds) * what.fps + 0.5) - 1)
         apex = min(max(1, int(draws.between(0.3, 0.5) * offset + 0.5)), offset - 1)
         pixels = draws.between(*what.blink_pixels)
         found.append(Action("blink", at, at + apex, at + offset, pixels, (script.BLINK_UNIT,)))
-        at += offset + _frames(draws, *script.BLINK_EVERY_SECONDS, what.fps)
+        at += offset + _frames(draws, *what.blink_every, what.fps)
     return _within(found, n_frames)
 
 

@@ -16,7 +16,7 @@ Glossary: T frames of a video; W windows; k frames of a window; C channels (regi
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,16 +36,12 @@ SWAY = 1.1
 LIGHT = {"light": 0.9, "light_x": 0.4}
 
 
-def roi_flow(
-    script: Script, what: Difficulty, roi_set: str = "18", window: int = 30, without: Collection[str] = ()
-) -> RoiFlow:
-    """The ROI flow of a study script, in windows as `flow.extract` gives them.
+def roi_flow(script: Script, what: Difficulty, window: int = 30, without: Collection[str] = ()) -> RoiFlow:
+    """The flow of a study script's 18 regions, in windows as `flow.extract` gives them.
 
-    without: kinds of actions that the face does not show; all else stays as it was to the last digit. Set
-    "5" holds the same numbers as its regions in "18", as one face gives both. ValueError for an unknown
-    roi_set and a video shorter than a window.
+    without: kinds of actions that the face does not show; all else stays as it was to the last digit.
+    ValueError for a video shorter than a window.
     """
-    own = _channels(roi_set)
     starts = window_starts(script.n_frames, window)
     moved = _moved(script, without)
     rng = _rng(script, 1)
@@ -58,7 +54,15 @@ def roi_flow(
     for axis, change in enumerate(moved.changes):
         values += np.repeat(errors[:, :, axis], 2, axis=1)[:, :, None] * _cut(change, starts, window)
     flags, settings = np.zeros(len(starts), bool), {"window": window, "difficulty": what.key}
-    return RoiFlow(values[:, own], starts, flags, script.n_frames, script.fps, roi_set, MODE, settings)
+    return RoiFlow(values, starts, flags, script.n_frames, script.fps, "18", MODE, settings)
+
+
+def narrowed(flow: RoiFlow, roi_set: str) -> RoiFlow:
+    """The part of the 18 regions' flow that is a set's, as one face gives both. ValueError for an unknown
+    set."""
+    numbers = [rois.ROIS.index(roi) for roi in rois.roi_set(roi_set)]
+    own = [2 * n + axis for n in numbers for axis in (0, 1)]
+    return replace(flow, values=flow.values[:, own], roi_set=roi_set)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,12 +108,6 @@ def _errors(script: Script, what: Difficulty, starts: np.ndarray) -> np.ndarray:
 def _cut(path: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:
     """The windows (W, C, k) of a path (T, C), each 0 at its first frame."""
     return windows.cut(path, starts, window).transpose(0, 2, 1) - path[starts][:, :, None]
-
-
-def _channels(roi_set: str) -> list[int]:
-    """Where the channels of a set stand among those of all 18 regions."""
-    numbers = [rois.ROIS.index(roi) for roi in rois.roi_set(roi_set)]
-    return [2 * n + axis for n in numbers for axis in (0, 1)]
 
 
 def _rng(script: Script, stream: int) -> np.random.Generator:
