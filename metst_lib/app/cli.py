@@ -227,7 +227,7 @@ def tables(dataset: str, seeds: int, variants: str, **options: str) -> None:
     folder = experiment.store.figures_folder(experiment.configure(dataset, **options))
     experiment.runs.score_fitted(
         experiment.configure(dataset, variant, seed, **options)
-        for variant, seed in itertools.product(experiment.VARIANTS, range(seeds))
+        for variant, seed in itertools.product(experiment.TABLED, range(seeds))
     )
     made = writer.make(dataset, range(seeds), **options)
     whole = {run.config: run for table in made for of_seeds in table.runs.values() for run in of_seeds}
@@ -235,7 +235,7 @@ def tables(dataset: str, seeds: int, variants: str, **options: str) -> None:
         experiment.runs.write_scores(run)
     for table in made:
         click.echo(table.write(folder)[0])
-    judged = variants.split(",") if variants else experiment.VARIANTS
+    judged = variants.split(",") if variants else experiment.TABLED
     runs = [run for table in made for name in judged for run in table.runs.get(name, ()) if run.stale]
     stale = {f"{run.config.variant}, seed {run.config.seed}: {', '.join(run.stale)}" for run in runs}
     if stale:

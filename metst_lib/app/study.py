@@ -15,10 +15,13 @@ def study() -> None:
 @study.command()
 @click.option("--jobs", default=2, type=click.IntRange(1), help="Processes, one thread each.")
 def rates(jobs: int) -> None:
-    """Choose the learning rate of every row on replicate 0 and keep the grid in the library's folder."""
+    """Choose the learning rate of every row on replicate 0 and keep the grid in the library's folder.
+
+    Rows whose grid is there, of today's difficulty, are not run again.
+    """
     from metst_lib.study import rates
 
-    table = rates.grid(jobs=jobs)
+    table = rates.complete(jobs=jobs)
     print_table(table)
     click.echo(rates.write(table))
 

@@ -25,6 +25,7 @@ from metst_lib.experiment.runs import run_fold as run_fold
 from metst_lib.experiment.runs import run_folds as run_folds
 from metst_lib.experiment.variants import ABLATION as ABLATION
 from metst_lib.experiment.variants import PRESETS as PRESETS
+from metst_lib.experiment.variants import TABLED as TABLED
 from metst_lib.experiment.variants import VARIANTS as VARIANTS
 from metst_lib.experiment.variants import Preset as Preset
 from metst_lib.experiment.variants import Variant as Variant

@@ -25,7 +25,7 @@ from metst_lib import datasets, rois, synthetic, windows
 from metst_lib.events import window_starts
 from metst_lib.experiment import flows, runs, store
 from metst_lib.experiment.config import Config, configure
-from metst_lib.experiment.variants import VARIANTS
+from metst_lib.experiment.variants import TABLED
 
 #: So many folds are named; of more, their number stands in the table already.
 LISTED = 8
@@ -58,11 +58,11 @@ class Plan:
 
 
 def make(dataset: str, seeds: Iterable[int], variants: Sequence[str] = (), **options: str) -> Plan:
-    """The plan of some variants (default: all) and seeds. options are those of `configure`.
+    """The plan of some variants (default: `TABLED`) and seeds. options are those of `configure`.
 
     FileNotFoundError, saying what was looked for and how to get it, where the data set is not there.
     """
-    names = itertools.product(variants or VARIANTS, list(seeds))
+    names = itertools.product(variants or TABLED, list(seeds))
     configs = [configure(dataset, name, seed, **options) for name, seed in names]
     today, by_folder = flows.shared_inputs(), {store.flow_folder(config): config for config in configs}
     flow = [(c.what.roi_set, [bool(held) for held in today(c).flow.values()]) for c in by_folder.values()]
@@ -210,7 +210,7 @@ def workflow(
       tables; index: the page at the end.
     """
     edition = configure(dataset, preset=preset, root=root)
-    reader, data, names = edition.reader, edition.places.data, str(variants or ",".join(VARIANTS)).split(",")
+    reader, data, names = edition.reader, edition.places.data, str(variants or ",".join(TABLED)).split(",")
     configs = [_run(edition, *each) for each in itertools.product(names, range(int(seeds)))]
     rendered = [data / reader.name / reader.marker] if reader.truth else []
     there = all(path.exists() for path in rendered)

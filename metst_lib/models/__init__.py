@@ -2,7 +2,8 @@
 
 Sec. III-A: `METST`, a stem and two branches of Mamba blocks. Sec. III-B and Fig. 3: `METSTPlus`, whose
 branches have a fast and a slow path. Beside them two comparators: `Transformer`, which has attention in
-place of Mamba and all else equal, and `WindowClassifier`, one answer per window (Fig. 2a).
+place of Mamba and all else equal, and `WindowClassifier`, one answer per window (Fig. 2a). Both ME-TSTs
+take other mixers too (`mixers`): scans in alternating directions, gated convolutions.
 
 Every network is called alike:
 

@@ -64,6 +64,18 @@ def chosen(cells: Sequence[tuple[str, float]], found: Sequence[float]) -> pd.Dat
     return table.assign(chosen=table.index.isin(best))
 
 
+def complete(path: Path = rows.RATES, jobs: int = 1) -> pd.DataFrame:
+    """The grid of all rows: what this file holds of today's difficulty, and what is missing, computed."""
+    kept = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["row", "difficulty"])
+    needed = list(dict.fromkeys(like for row in rows.ROWS if (like := rows.fits_like(row))))
+    kept = kept[(kept["difficulty"] == difficulty().key) & kept["row"].isin(needed)]
+    missing = [row for row in needed if row not in set(kept["row"])]
+    if not missing:
+        return kept
+    new = grid(missing, jobs)
+    return pd.concat([kept, new], ignore_index=True) if len(kept) else new
+
+
 def write(table: pd.DataFrame, path: Path = rows.RATES) -> Path:
     """Keep the grid where `rows` reads it."""
     return write_text(path, table.to_csv(index=False, float_format="%.4g"))

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from metst_lib import baseline, models
-from metst_lib.experiment.variants import PRESETS, VARIANTS, Variant
+from metst_lib.experiment.variants import PRESETS, TABLED, VARIANTS, Variant
 from metst_lib.fold import Recipe
 from metst_lib.spotting import Rule
 
@@ -86,7 +86,7 @@ _NEW |= {
     for name, what in [("me-tst-plus", VARIANTS["me-tst-plus"]), *_NEW.items()]
     if ("convolution" in name and what.roi_set == "18") or name == "me-tst-plus"
 }
-_PLAIN = {name: what for name, what in VARIANTS.items() if name not in ("window-classifier", "transformer")}
+_PLAIN = {name: VARIANTS[name] for name in TABLED if name != "transformer"}
 _CONTROLS = {
     "shuffled-labels": Row(_plus("shuffled labels"), "shuffled"),
     "erased-mes": Row(_plus("MEs erased"), "erased"),

@@ -99,7 +99,7 @@ def test_the_workflow_finds_imported_flow_in_place(config):
     assert planned.to_extract == {}
     assert set(planned.flow) == {"me-tst", "me-tst-plus"}
     assert [name[:2] for name in planned.pages] == ["03", "04", "05", "09"], "the others show frames"
-    assert {job.config.variant for job in planned.jobs} == set(experiment.VARIANTS)
+    assert {job.config.variant for job in planned.jobs} == set(experiment.TABLED)
 
 
 def test_events_lie_where_they_lie_with_frames(config, tmp_path):

@@ -81,7 +81,7 @@ def test_the_command_lists_folds_and_says_what_to_do_where_the_data_set_is_not_t
     monkeypatch.setattr(plan, "step_seconds", lambda config, batch: 0.5)
     printed = metst("plan", "synthetic", "--root", root, "--seeds", 2, "--jobs", 2)
     assert printed.exit_code == 0, printed.output
-    folds = 2 * 3 * len(experiment.VARIANTS)
+    folds = 2 * 3 * len(experiment.TABLED)
     assert f"{folds} of {folds} folds are missing" in printed.output and "with 2 at once" in printed.output
     absent = metst("plan", "casme3", "--root", root)
     assert absent.exit_code == 1

@@ -46,9 +46,11 @@ def test_the_best_rate_is_chosen_and_of_equally_good_ones_the_lower():
     assert table["chosen"].tolist() == [False, True, False, True, False, False]
 
 
-def test_each_training_meets_every_rate_once_on_the_first_four_groups(folds):
+def test_each_training_meets_every_rate_on_four_of_six_groups_twice(folds):
     table = rates.grid(["me-tst", "flow-magnitude", "me-tst", "chance"])
-    assert folds == [(("s4", "s5"), rate) for rate in rates.GRID]  # the training-free rows have no rate
+    validating = (("s0", "s1"), ("s4", "s5"))
+    # the training-free rows have no rate
+    assert folds == [(pair, rate) for rate in rates.GRID for pair in validating]
     assert table["row"].tolist() == ["me-tst"] * 3 and table["chosen"].sum() == 1
     assert table["f1"].between(0, 1).all()
 
@@ -95,11 +97,26 @@ def test_every_row_has_the_rate_of_its_training():
             assert row.lr in rates.GRID and rows.recipe(name).training.lr == row.lr
 
 
-def test_the_command_prints_and_keeps_the_grid(tmp_path, monkeypatch):
-    monkeypatch.setattr(rates, "f1", lambda row, rate: rate)
-    monkeypatch.setattr(rates.write, "__defaults__", (tmp_path / "rates.csv",))
-    result = CliRunner().invoke(main, ["study", "rates", "--jobs", "1"])
-    assert result.exit_code == 0, result.output
-    kept = pd.read_csv(tmp_path / "rates.csv")
-    assert kept[kept["chosen"]]["rate"].unique().tolist() == [1e-2]
-    assert "me-tst-plus" in result.output
+def test_the_command_keeps_what_holds_and_runs_what_is_missing(tmp_path, monkeypatch):
+    path, ran = tmp_path / "rates.csv", []
+    monkeypatch.setattr(rates, "f1", lambda row, rate: ran.append(row) or rate)
+    monkeypatch.setattr(rates.write, "__defaults__", (path,))
+    monkeypatch.setattr(rates.complete, "__defaults__", (path, 1))
+    rates.write(rates.grid(["me-tst", "attention"]).assign(f1=0.5).replace({"row": {"attention": "gone"}}))
+    ran.clear()
+
+    def command():
+        result = CliRunner().invoke(main, ["study", "rates", "--jobs", "1"])
+        assert result.exit_code == 0 and "me-tst-plus" in result.output, result.output
+        return pd.read_csv(path).set_index("row")
+
+    kept = command()
+    needed = {rows.fits_like(row) for row in rows.ROWS} - {""}
+    assert set(ran) == needed - {"me-tst"} and set(kept.index) == needed
+    assert (kept.loc["me-tst", "f1"] == 0.5).all() and kept.loc["attention", "f1"].tolist() == [*rates.GRID]
+    assert (kept.groupby("row")["chosen"].sum() == 1).all()
+    ran.clear()
+    assert command().equals(kept) and ran == []
+    rates.write(kept.reset_index().assign(difficulty="another"))  # of another study set: nothing holds
+    command()
+    assert set(ran) == needed

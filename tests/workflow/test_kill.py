@@ -207,13 +207,13 @@ def test_a_run_whose_disk_fills_goes_on_once_there_is_room(whole, tiny_root, tmp
 
 def test_a_failed_fold_keeps_its_traceback_the_rest_goes_on_and_the_tables_name_it(tiny_root, tmp_path):
     root = own_folder(tiny_root, tmp_path / "root")
-    run = runs_of(root) / "window-classifier" / "micro" / "seed0"
+    run = runs_of(root) / "transformer" / "micro" / "seed0"
     blocked = run / "spNO.2" / "predictions.npz"
     blocked.mkdir(parents=True)  # a folder where this fold's file should go
-    assert start(root, variants=["window-classifier"]).wait() != 0
+    assert start(root, variants=["transformer"]).wait() != 0
     executed = (run / "job0.ipynb").read_text()
     assert "1 of 3 folds failed: spNO.2: " in executed and "Traceback" in executed
     result = CliRunner().invoke(main, ["tables", "synthetic", "--root", str(root)])
     assert result.exit_code == 0, result.output
     table = (root / "figures" / "demo" / "table3_analysis.md").read_text()
-    assert "window classifier, seed 0: spNO.2;" in table and "2 of 3 folds" in table
+    assert "transformer, seed 0: spNO.2;" in table and "2 of 3 folds" in table
