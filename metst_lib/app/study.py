@@ -1,8 +1,10 @@
 """`metst study …`: the synthetic study, its editions, rates, simulations, sweeps and decoders."""
 
+from pathlib import Path
+
 import click
 
-from metst_lib.app.options import print_table
+from metst_lib.app.options import print_table, root_option
 
 
 @click.group()
@@ -18,3 +20,98 @@ def difficulty(number: int) -> None:
     from metst_lib.synthetic.replicates import replicate
 
     print_table(hardness.described(replicate(number)))
+
+
+@study.command()
+@click.option("--jobs", default=2, type=click.IntRange(1), help="Processes, one thread each.")
+def rates(jobs: int) -> None:
+    """Choose the learning rate of every row on replicate 0 and keep the grid in the library's folder."""
+    from metst_lib.study import rates
+
+    table = rates.grid(jobs=jobs)
+    print_table(table)
+    click.echo(rates.write(table))
+
+
+@study.command()
+@click.option("--replicates", default="1-5", help="Such as 1-5 or 1,3; replicate 0 is never counted.")
+@click.option("--rows", default="", help="Of the study, with commas between; default: all.")
+@click.option("--jobs", default=1, type=click.IntRange(1), help="Runs at once, one thread each.")
+@root_option
+def run(replicates: str, rows: str, jobs: int, root: str) -> None:
+    """Run what is missing of the study's rows, and put it into the committed counts.
+
+    A run is a row on one replicate with one seed; each is kept at once, so that a stopped command goes on.
+    """
+    from metst_lib.study import edition
+
+    numbers, home, into = edition.numbers(replicates), *edition.places(root)
+    made = edition.run_missing(home, numbers, [row for row in rows.split(",") if row], jobs)
+    runs = edition.collect(home, into)
+    click.echo(f"{made} runs made; {len(runs)} are counted in {into / 'counts.csv'}")
+
+
+@study.command()
+@click.option("--draws", default=5000, help="Studies drawn for each number.")
+@click.option("--seed", default=0, type=click.IntRange(0))
+@click.option("--jobs", default=1, type=click.IntRange(1), help="Processes.")
+@click.option(
+    "--out", default="figures/synthetic", type=click.Path(path_type=Path), help="Folder to write to."
+)
+def simulate(draws: int, seed: int, jobs: int, out: Path) -> None:
+    """Measure what intervals and p hold, and how many subjects a difference takes, on SYNTHETIC counts."""
+    from metst_lib import figures
+    from metst_lib.study import power, simulation
+
+    found = simulation.coverage(draws, seed, jobs), power.power(draws, seed, jobs)
+    drawing = figures.stamp(figures.power(found[1]), "synthetic: drawn studies")
+    for path in (*power.write(out, *found, draws, seed), *figures.save(drawing, out / "power")):
+        click.echo(path)
+
+
+@study.command()
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    type=click.Choice(("signals", "labels", "pixels")),
+    help="What to make, more than once for more; the rest of the table stays.  [default: all three]",
+)
+@click.option("--row", "rows", multiple=True, help="Rows of the study in place of the main ones.")
+@click.option("--jobs", default=1, type=click.IntRange(1), help="Processes (pixels: threads).")
+@root_option
+def sweeps(parts: tuple[str, ...], rows: tuple[str, ...], jobs: int, root: str) -> None:
+    """Where spotting breaks: signals, labels and pixels changed in one thing, kept in sweeps.csv."""
+    from metst_lib import experiment
+    from metst_lib.study import pixels
+    from metst_lib.study import sweeps as made
+
+    chosen = parts or made.PARTS
+    path = experiment.configure(root=root).places.figures / "synthetic" / made.NAME
+    if {"signals", "labels"} & {*chosen}:
+        levels = made.SWEEPS if "signals" in chosen else (), made.ERRORS if "labels" in chosen else ()
+        made.write(made.run(rows or made.SWEPT, jobs, sweeps=levels[0], errors=levels[1]), path)
+    if "pixels" in chosen:
+        made.write(pixels.run(jobs, root), path)
+    click.echo("\n".join([*made.falls_under(made.read(path)), str(path)]))
+
+
+@study.command()
+@click.option("--replicates", default="1-5", help="Such as 1-5 or 1,3.")
+@click.option("--rows", default="", help="Of the study, with commas between; default: those with two seeds.")
+@click.option(
+    "--evidence", default="", help="Pack of real curves.  [default: $METST_EVIDENCE, data/evidence]"
+)
+@root_option
+def decoders(replicates: str, rows: str, evidence: str, root: str) -> None:
+    """Hold other rules of decoding against the paper's, on the study's curves and on real ones.
+
+    Only what is at hand is computed; other lines of figures/synthetic/decoders.csv stay.
+    """
+    from metst_lib.evidence import pack
+    from metst_lib.study import decoders, edition
+
+    home, into = edition.places(root)
+    names = [row for row in rows.split(",") if row]
+    given = pack.there(evidence, home)
+    click.echo(decoders.make(home, into, given, edition.numbers(replicates), names))

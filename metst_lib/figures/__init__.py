@@ -13,7 +13,10 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 | schematics.py | state_transition (Fig. 1), window_against_video (2), result_synergy (4) |
 | architecture.py | architecture (Fig. 3) |
 | ablation.py | forest, sensitivity |
+| sweeps.py | sweeps |
+| decoders.py | decoder_differences |
 | evidence.py | against_chance, dumbbells, hits_by_chance, alarms, error_shares, thresholds, protocols, … |
+| power.py | power |
 | rehearsal.py | flow_lengths |
 | explorer.py | the picture of `app.explorer` |
 | recording.py | recording |
@@ -33,6 +36,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "ablation": ["forest", "sensitivity"],
         "architecture": ["architecture"],
         "data": ["blink_rates", "class_counts", "durations", "event_strip", "set_statistics", "timeline"],
+        "decoders": ["decoder_differences"],
         "evidence": [
             "Row",
             "against_chance",
@@ -52,6 +56,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "landmarks_on_canvas",
             "regions_on_canvas",
         ],
+        "power": ["power"],
         "recording": ["recording"],
         "rehearsal": ["flow_lengths"],
         "results": [
@@ -64,6 +69,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "two_variants",
         ],
         "schematics": ["result_synergy", "state_transition", "window_against_video"],
+        "sweeps": ["sweeps"],
         "training": ["discretisation", "five_intervals", "scan", "training_curves"],
     },
 )

@@ -81,12 +81,12 @@ SWEEPS = (
     Sweep("landmark jitter as noise", "jitter", (0, 0.5, 1, 2, 4), **_TIMES),
     Sweep("frame rate", "fps", (15, 20, 30, 45, 60), "frames a second"),
     Sweep("rate of MEs", "me_per_minute", (0.5, 1, 2, 4, 8), "MEs a minute"),
-    Sweep("overlap with macros", "overlap", (0, 0.15, 0.3, 0.6), "share of MEs"),
+    Sweep("overlap with macros", "overlap", (0, 0.3, 0.6), "share of MEs"),
 )
 #: Standard deviations of an error in the labels, in frames.
 ERRORS = (0, 2, 4, 8)
 IN_TRAINING, IN_TRUTH = "label error in training", "label error in truth"
-_FRAMES = "standard deviation in frames"
+_FRAMES = "frames, standard deviation"
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,19 +268,21 @@ def falls_under(made: pd.DataFrame) -> list[str]:
         under = of_variant["ahead_high"] < 0
         even = ~under & (of_variant["ahead_low"] <= 0)
         said.append(
-            f"{title(variant)} against the training-free baseline: under it {_where(of_variant[under])}; not "
-            f"told apart {_where(of_variant[even])}; above it at {int((~under & ~even).sum())} of "
+            f"{title(variant)}. Under the training-free baseline: {_where(of_variant[under])}. Not told "
+            f"apart from it: {_where(of_variant[even])}. Above it: at {int((~under & ~even).sum())} of "
             f"{len(of_variant)} levels."
         )
     return said
 
 
 def _where(levels: pd.DataFrame) -> str:
-    parts = [
-        f"{sweep} {' and '.join(f'{level:g}' for level in of_sweep['level'])} ({of_sweep['unit'].iloc[0]})"
-        for sweep, of_sweep in levels.groupby("sweep", sort=False)
-    ]
-    return f"at {', '.join(parts)}" if parts else "nowhere"
+    return (
+        "; ".join(
+            f"{sweep} {', '.join(f'{level:g}' for level in of_sweep['level'])}"
+            for sweep, of_sweep in levels.groupby("sweep", sort=False)
+        )
+        or "nowhere"
+    )
 
 
 @contextmanager

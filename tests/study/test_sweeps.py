@@ -161,9 +161,9 @@ def test_the_sentences_say_where_a_variant_falls_under_the_baseline():
     plus = lines("signals", "noise", {1: (0.1, 0.3)}, "me-tst-plus")
     perfect = lines("labels", IN_TRUTH, {8: (-0.3, -0.2)}, PERFECT)
     assert sweeps.falls_under(sweeps.table([*signals, *more, *plus, *perfect])) == [
-        "ME-TST against the training-free baseline: under it at noise 4 (px), jitter 8 (px); not told apart "
-        "at noise 2 (px); above it at 2 of 5 levels.",
-        "ME-TST+ against the training-free baseline: under it nowhere; not told apart nowhere; above it at 1 "
+        "ME-TST. Under the training-free baseline: noise 4; jitter 8. Not told apart from it: noise 2. Above "
+        "it: at 2 of 5 levels.",
+        "ME-TST+. Under the training-free baseline: nowhere. Not told apart from it: nowhere. Above it: at 1 "
         "of 1 levels.",
     ]
 
