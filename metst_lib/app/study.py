@@ -13,16 +13,6 @@ def study() -> None:
 
 
 @study.command()
-@click.option("--replicate", "number", default=0, show_default=True, help="Which replicate is looked at.")
-def difficulty(number: int) -> None:
-    """How hard the synthetic study set is, told without a network (a few minutes)."""
-    from metst_lib.study import hardness
-    from metst_lib.synthetic.replicates import replicate
-
-    print_table(hardness.described(replicate(number)))
-
-
-@study.command()
 @click.option("--jobs", default=2, type=click.IntRange(1), help="Processes, one thread each.")
 def rates(jobs: int) -> None:
     """Choose the learning rate of every row on replicate 0 and keep the grid in the library's folder."""
@@ -115,3 +105,13 @@ def decoders(replicates: str, rows: str, evidence: str, root: str) -> None:
     names = [row for row in rows.split(",") if row]
     given = pack.there(evidence, home)
     click.echo(decoders.make(home, into, given, edition.numbers(replicates), names))
+
+
+@study.command()
+@click.option("--replicate", "number", default=0, show_default=True, help="Which replicate is looked at.")
+def difficulty(number: int) -> None:
+    """How hard the synthetic study set is, told without a network (a few minutes)."""
+    from metst_lib.study import hardness
+    from metst_lib.synthetic.replicates import replicate
+
+    print_table(hardness.described(replicate(number)))
