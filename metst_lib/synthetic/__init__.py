@@ -2,8 +2,9 @@
 
 `script` says who does what when, `face` turns it into pixels, `writer` puts the set on disk and `truth` what
 was rendered, `predictor` trains the demonstration's landmark predictor; `signals` makes flow without pixels,
-at any size. Results on this set are results on one rendered face: they show that the method works end to end,
-and nothing about real people.
+at any size. The study set, the second edition, has its own `difficulty`, `study_script` and `study_signals`,
+which reckon with a face's `shape` and its `answers`; `replicates` draws whole sets of it. Results on either
+are results on one rendered face: they show that the method works end to end, and nothing about real people.
 
 May import the method, `kernels` and `datasets`.
 """
