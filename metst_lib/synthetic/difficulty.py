@@ -3,7 +3,6 @@
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property, lru_cache
-from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
@@ -75,9 +74,8 @@ class Difficulty:
 
     @cached_property
     def key(self) -> str:
-        """Hash of the frozen file's bytes, 12 hex digits; of changed settings another one."""
-        frozen = sha256(_file()).hexdigest()[:12]
-        return frozen if self == difficulty() else digest(frozen, asdict(self))[:12]
+        """Hash of all settings, 12 hex digits: the frozen file's, whatever its comments say, or of changed ones."""
+        return digest(asdict(self))[:12]
 
 
 def _file() -> bytes:
