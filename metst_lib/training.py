@@ -44,7 +44,8 @@ class TrainingSettings:
     micro-expression for each one with. spot_weight, recognition_weight: of Eq. 8 and Eq. 9 in the sum.
     neutral_weight: factor on neutral's balanced class weight; feature_synergy=False makes that weight 0.
     augment: lowest and highest factor by which a window's flow is scaled. device: "auto" takes a GPU where
-    there is one, else "cpu" or "cuda".
+    there is one, else "cpu" or "cuda". negatives: windows without a micro-expression come from everywhere
+    ("any"), or half of them, as far as they go, from those that hold a macro-expression ("macro").
     """
 
     epochs: int = 50
@@ -57,6 +58,7 @@ class TrainingSettings:
     feature_synergy: bool = True
     augment: tuple[float, float] = (0.9, 1.1)
     device: str = "auto"
+    negatives: str = "any"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch"):
@@ -72,6 +74,8 @@ class TrainingSettings:
             raise ValueError(f"augment must be two factors above 0, the lower first, got {self.augment}")
         if self.device not in ("auto", "cpu", "cuda"):
             raise ValueError(f"unknown device {self.device!r}; known: auto, cpu, cuda")
+        if self.negatives not in ("any", "macro"):
+            raise ValueError(f"unknown negatives {self.negatives!r}; known: any, macro")
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +196,8 @@ def _drawn(
     has_event = spot.any(axis=1)
     if not has_event.any():
         raise ValueError(f"none of the {len(x)} training windows holds a frame of a {kind}-expression")
-    chosen = windows.sample(has_event, settings.ratio, rng)
+    hard = windows.holding(flows, events, "macro") if settings.negatives == "macro" else None
+    chosen = windows.sample(has_event, settings.ratio, rng, hard)
     data = [torch.from_numpy(np.ascontiguousarray(part[chosen])) for part in (x, spot, emotion)]
     if relabel is not None:
         data[1:] = relabel(data[1], data[2])

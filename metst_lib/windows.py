@@ -93,10 +93,13 @@ def stitch(values: np.ndarray, starts: np.ndarray, n_frames: int, mode: str = "m
     return (total / seen.reshape(shape)).astype(kind)
 
 
-def sample(has_event: np.ndarray, ratio: float, rng: np.random.Generator) -> np.ndarray:
+def sample(
+    has_event: np.ndarray, ratio: float, rng: np.random.Generator, hard: np.ndarray | None = None
+) -> np.ndarray:
     """Which windows train: all that hold micro-expression frames, and `ratio` times as many that do not.
 
-    The latter are drawn without replacement; where there are not enough, all are taken. Returns sorted
+    The latter are drawn without replacement; where there are not enough, all are taken. hard: windows (N,)
+    that are easily mistaken; half of the drawn ones come from these, as far as they go. Returns sorted
     indices, int64. Raises ValueError for a negative ratio.
     """
     if not ratio >= 0:
@@ -104,8 +107,23 @@ def sample(has_event: np.ndarray, ratio: float, rng: np.random.Generator) -> np.
     has_event = np.asarray(has_event, dtype=bool)
     expressive, quiet = np.flatnonzero(has_event), np.flatnonzero(~has_event)
     wanted = int(min(ratio * len(expressive), len(quiet)))
+    if hard is not None:
+        mistaken = np.flatnonzero(hard & ~has_event)
+        mistaken = rng.choice(mistaken, size=min(wanted // 2, len(mistaken)), replace=False)
+        expressive, quiet = np.append(expressive, mistaken), np.setdiff1d(quiet, mistaken)
+        wanted -= len(mistaken)
     drawn = rng.choice(quiet, size=wanted, replace=False)
     return np.sort(np.concatenate([expressive, drawn]))
+
+
+def holding(flows: Mapping[Key, Flow], events: Mapping[Key, Sequence[Event]], kind: str) -> np.ndarray:
+    """Which windows hold a frame within an event of this kind: bool (N,), ordered as `training_windows`."""
+    marks = []
+    for key in sorted(flows):
+        flow = flows[key]
+        score = targets(events[key], flow.n_frames, kind)[0]
+        marks.append(cut(score, flow.starts, flow.values.shape[-1]).any(axis=1))
+    return np.concatenate(marks)
 
 
 def training_windows(

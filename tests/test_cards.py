@@ -62,6 +62,13 @@ def test_the_statements_counts_are_those_of_the_scripts():
     )
 
 
+def test_the_statements_rows_beside_the_real_sets_are_those_of_the_stored_table():
+    stored = [" | ".join(row.values()) for row in rows("figures/synthetic/data_compare.csv")]
+    table = text(STATEMENT).split("demo, synthetic | study, synthetic |\n")[1].split("\n\n")[0]
+    said = [line.strip("| ") for line in table.splitlines()[1:]]
+    assert len(said) >= 8 and set(said) <= set(stored)
+
+
 @pytest.mark.parametrize("page", [CARD, STATEMENT], ids=lambda page: page.name)
 def test_every_link_between_the_pages_leads_somewhere(page):
     links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", text(page))

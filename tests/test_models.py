@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from metst_lib import models
-from metst_lib.models import comparators, layers
+from metst_lib.models import layers, mixers
 
 torch.set_num_threads(1)
 SMALL = {
@@ -344,20 +344,20 @@ def test_stages_of_the_other_networks():
 
 def test_attention_alone_would_not_see_the_order_of_frames():
     torch.manual_seed(0)
-    attention = comparators.Attention(8, 2)
+    attention = mixers.Attention(8, 2)
     x = torch.randn(1, 5, 8)
     torch.testing.assert_close(attention(x.flip(1)), attention(x).flip(1))
-    code = comparators.positions(5, 8)
+    code = layers.positions(5, 8)
     assert code[0].tolist() == [0, 1] * 4
     assert code[2, :2].tolist() == pytest.approx([0.9092974, -0.4161468])  # sin 2, cos 2
     assert code[3, 6].item() == pytest.approx(3 * 10_000**-0.75, rel=1e-5)
     with pytest.raises(ValueError, match="width 9 is not a multiple of 2"):
-        comparators.Attention(9, 2)
+        mixers.Attention(9, 2)
 
 
 def test_attention_equals_softmax_over_frames():
     torch.manual_seed(0)
-    layer = comparators.Attention(6, 2).double()
+    layer = mixers.Attention(6, 2).double()
     x = torch.randn(2, 4, 6, dtype=torch.float64)
     query, key, value = layer.in_proj(x).split(6, dim=2)
     mixed = torch.empty_like(x)

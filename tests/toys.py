@@ -39,21 +39,21 @@ def as_flow(signal, window=WINDOW):
     return SimpleNamespace(values=values, starts=starts, n_frames=len(signal))
 
 
-def toy(subjects=3, videos=2, n_frames=240, seed=0, channels=CHANNELS):
+def toy(subjects=3, videos=2, n_frames=240, seed=0, channels=CHANNELS, height=1.0, noise=0.03):
     """Bumps of ten frames in one channel: which channel and which way is the emotion; drift and noise."""
     rng = np.random.default_rng(seed)
     where = {"negative": (0, 1), "positive": (1, 1), "surprise": (0, -1), "others": (2, 1)}
     flows, events = {}, {}
     for s in range(subjects):
         for v in range(videos):
-            signal = rng.normal(0, 0.03, (n_frames, channels))
+            signal = rng.normal(0, noise, (n_frames, channels))
             signal += np.cumsum(rng.normal(0, 0.01, (n_frames, channels)), axis=0)
             found = []
             for i, onset in enumerate(range(8, n_frames - 14, 40)):
                 onset = onset + int(rng.integers(0, 20))
                 emotion = EMOTIONS[(s + v + i) % 4]
                 channel, sign = where[emotion]
-                signal[onset : onset + 11, channel] += sign * np.sin(np.linspace(0, np.pi, 11))
+                signal[onset : onset + 11, channel] += height * sign * np.sin(np.linspace(0, np.pi, 11))
                 found.append(Event(onset, onset + 10, emotion=emotion))
             flows[f"s{s}", "ab"[v]], events[f"s{s}", "ab"[v]] = as_flow(signal), found
     return flows, events

@@ -69,6 +69,19 @@ def audit(dataset: str, root: str, tables: str, ranges: str | None, as_released:
 
 
 @data.command()
+@click.option("--csv", "path", default="", help="Write the table as .csv to this path as well.")
+def compare(path: str) -> None:
+    """Print what three real sets, the demo and the study look like: rates, durations, overlaps, classes."""
+    from metst_lib._files import write_text
+    from metst_lib.study import sets
+
+    table = sets.table(sets.measured())
+    click.echo(table.to_markdown())
+    if path:
+        click.echo(f"As a table: {write_text(path, table.frame.to_csv(index=False))}")
+
+
+@data.command()
 @dataset_argument
 @click.option("--tables", default="", help="A folder with the owners' tables and video_frames.csv.")
 @root_option

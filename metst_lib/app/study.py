@@ -1,8 +1,10 @@
 """`metst study …`: the synthetic study, its editions, rates, simulations, sweeps and decoders."""
 
+from pathlib import Path
+
 import click
 
-from metst_lib.app.options import root_option
+from metst_lib.app import options
 
 
 @click.group()
@@ -11,12 +13,41 @@ def study() -> None:
 
 
 @study.command()
+@click.option("--jobs", default=2, type=click.IntRange(1), help="Processes, one thread each.")
+def rates(jobs: int) -> None:
+    """Choose the learning rate of every row on replicate 0 and keep the grid in the library's folder."""
+    from metst_lib.study import rates
+
+    table = rates.grid(jobs=jobs)
+    options.print_table(table)
+    click.echo(rates.write(table))
+
+
+@study.command()
+@click.option("--draws", default=5000, help="Studies drawn for each number.")
+@click.option("--seed", default=0, type=click.IntRange(0))
+@click.option("--jobs", default=1, type=click.IntRange(1), help="Processes.")
+@click.option(
+    "--out", default="figures/synthetic", type=click.Path(path_type=Path), help="Folder to write to."
+)
+def simulate(draws: int, seed: int, jobs: int, out: Path) -> None:
+    """Measure what intervals and p hold, and how many subjects a difference takes, on SYNTHETIC counts."""
+    from metst_lib import figures
+    from metst_lib.study import power, simulation
+
+    found = simulation.coverage(draws, seed, jobs), power.power(draws, seed, jobs)
+    drawing = figures.stamp(figures.power(found[1]), "synthetic: drawn studies")
+    for path in (*power.write(out, *found, draws, seed), *figures.save(drawing, out / "power")):
+        click.echo(path)
+
+
+@study.command()
 @click.option("--replicates", default="1-5", help="Such as 1-5 or 1,3.")
 @click.option("--rows", default="", help="Of the study, with commas between; default: those with two seeds.")
 @click.option(
     "--evidence", default="", help="Pack of real curves.  [default: $METST_EVIDENCE, data/evidence]"
 )
-@root_option
+@options.root_option
 def decoders(replicates: str, rows: str, evidence: str, root: str) -> None:
     """Hold other rules of decoding against the paper's, on the study's curves and on real ones.
 

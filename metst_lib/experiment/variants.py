@@ -20,7 +20,7 @@ class Variant:
     """What is compared: a network or comparator, its regions, and the two synergies (Table V).
 
     trained_as names the variant whose training this one shares: result-level synergy acts after training.
-    size, rule: arguments of the network and of the `Rule` that are the variant's own.
+    size, rule, training: arguments of the network, the `Rule` and the training that are the variant's own.
     """
 
     title: str
@@ -31,6 +31,7 @@ class Variant:
     trained_as: str | None = None
     size: Mapping[str, Any] = field(default_factory=dict)
     rule: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 #: Known variants by name.
@@ -91,7 +92,8 @@ class Preset:
         """The recipe of a variant; changes are of its training settings (epochs, matmul, recompute)."""
         how = self.training.get(what.network)
         if how is not None:
-            how = dataclasses.replace(how, feature_synergy=what.feature_synergy, **changes)
+            own = {"feature_synergy": what.feature_synergy, **what.training}
+            how = dataclasses.replace(how, **own | changes)
         rule = Rule(self.kind, result_synergy=what.result_synergy, **what.rule)
         size = {**self.sizes.get(what.network, {}), **what.size}
         return Recipe(what.network, what.roi_set, size, how, rule)

@@ -6,7 +6,7 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 
 | module | figures |
 |---|---|
-| data.py | durations, class_counts, timeline, blink_rates, event_strip |
+| data.py | durations, class_counts, timeline, blink_rates, set_statistics, event_strip |
 | faces.py | landmarks_on_canvas, regions_on_canvas, flow_of_event, alignment_on_off, blink_beside_me |
 | training.py | training_curves, discretisation, scan, five_intervals |
 | results.py | score_to_events, confusion (Fig. 5), one_video (6), two_variants (7), key_regions (8) |
@@ -15,6 +15,7 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 | ablation.py | forest, sensitivity |
 | decoders.py | decoder_differences |
 | evidence.py | against_chance, dumbbells, hits_by_chance, alarms, error_shares, thresholds, protocols, … |
+| power.py | power |
 | rehearsal.py | flow_lengths |
 | explorer.py | the picture of `app.explorer` |
 | recording.py | recording |
@@ -33,7 +34,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_style": ["FULL", "PALETTE", "Drawing", "alt_text", "describe", "png", "save", "stamp", "theme"],
         "ablation": ["forest", "sensitivity"],
         "architecture": ["architecture"],
-        "data": ["blink_rates", "class_counts", "durations", "event_strip", "timeline"],
+        "data": ["blink_rates", "class_counts", "durations", "event_strip", "set_statistics", "timeline"],
         "decoders": ["decoder_differences"],
         "evidence": [
             "Row",
@@ -54,6 +55,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "landmarks_on_canvas",
             "regions_on_canvas",
         ],
+        "power": ["power"],
         "recording": ["recording"],
         "rehearsal": ["flow_lengths"],
         "results": [

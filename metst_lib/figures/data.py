@@ -14,6 +14,19 @@ from metst_lib.events import EMOTIONS, Event, Video
 from metst_lib.figures import _style as style
 from metst_lib.figures.faces import draw_landmarks, show_image
 
+# Panels of `set_statistics`: title, axis, statistics (three: 5 %, median and 95 %).
+_SPREAD = ("5 %", "median", "95 %")
+_PANELS = (
+    ("MEs, all videos", "per minute (1/min)", ("MEs per minute, all videos (1/min)",)),
+    ("videos without an ME", "share (%)", ("videos without an ME (%)",)),
+    ("MEs that overlap a macro", "share (%)", ("MEs that overlap a macro (%)",)),
+    ("classes of a subject", "mean, of 4", ("classes per subject, mean of 4",)),
+    *(
+        (what, "5 %, median, 95 % (s)", tuple(f"{what}, {place} (s)" for place in _SPREAD))
+        for what in ("ME duration", "macro duration", "blink duration", "video length")
+    ),
+)
+_LOGARITHMIC = ("macro duration", "video length")
 #: The textbook's upper limit for a micro-expression, in seconds.
 TEXTBOOK = 0.5
 #: Top, bottom, left, right of a part of a picture, in pixels.
@@ -125,6 +138,38 @@ def blink_rates(videos: Sequence[Video]) -> style.Drawing:
 
 
 @style.themed
+def set_statistics(found: Any) -> style.Drawing:
+    """What sets look like, a panel a statistic and a row a set: points, with bars from 5 % to 95 %.
+
+    found: a table with the columns set, statistic and value; several values of one statistic and set are its
+    replicates, one mark each. A set whose name says "synthetic" has hollow marks.
+    """
+    sets = list(dict.fromkeys(found["set"]))
+    values = found.groupby(["statistic", "set"])["value"].agg(list)
+    figure, axes = style.panels(style.FULL, 1.7 + 0.5 * len(sets), 2, 4, sharey=True)
+    for ax, (title, label, names) in zip(axes.flat, _PANELS, strict=True):
+        for row, name in enumerate(sets):
+            _marks(ax, row, np.array([values[statistic, name] for statistic in names]), "synthetic" in name)
+        ax.set_title(title, fontweight="normal", fontsize=style.TEXT)
+        ax.set(xlabel=label)
+        if title in _LOGARITHMIC:
+            ax.set_xscale("log")
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.minorticks_off()
+        else:
+            ax.set_xlim(0, 1.06 * ax.dataLim.x1 if 0 < ax.dataLim.x1 < np.inf else 1)
+    style.lanes(axes[0, 0], [name.split(",")[0] for name in sets])
+    looks = {"real set": False, "synthetic set (one mark a replicate)": True}
+    style.legend_below(figure, [Line2D([], [], **_look(of), label=name) for name, of in looks.items()], 2)
+    rate, lasts = (values[names[len(names) // 2]] for _, _, names in (_PANELS[0], _PANELS[4]))
+    numbers = {name: (np.mean(rate[name]), np.mean(lasts[name])) for name in sets}
+    parts = [
+        f"{name}: {many:.2f} MEs a minute, median {long:.2f} s" for name, (many, long) in numbers.items()
+    ]
+    return style.describe(figure, "What the sets look like, side by side.", "; ".join(parts) + ".")
+
+
+@style.themed
 def event_strip(
     event: Event,
     fps: float,
@@ -170,6 +215,22 @@ def event_strip(
         f"of {event.length / fps:.2f} s, from onset to offset.",
         lower,
     )
+
+
+def _look(hollow: bool) -> dict[str, Any]:
+    """Marks of a real set, or hollow ones of a synthetic set."""
+    colour = style.PALETTE["negative"] if hollow else style.PALETTE["surprise"]
+    face = "white" if hollow else colour
+    return {"ls": "", "marker": "D" if hollow else "o", "ms": 4, "mec": colour, "mfc": face}
+
+
+def _marks(ax: Any, row: int, values: np.ndarray, hollow: bool) -> None:
+    """One set's values (statistics, replicates) on its row; nothing where it does not label them."""
+    spread = row + np.linspace(-0.3, 0.3, values.shape[1]) * (values.shape[1] > 1)
+    look = _look(hollow)
+    if len(values) == 3:
+        ax.hlines(spread, values[0], values[2], color=look["mec"], lw=1.2, zorder=2)
+    ax.plot(values[len(values) // 2], spread, **look, mew=1.1, zorder=3, clip_on=False)
 
 
 def _strip_of_faces(axes: np.ndarray, frames: Sequence[np.ndarray], box: Box) -> str:

@@ -7,16 +7,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metst_lib.events import CLASSES, EMOTIONS
-from metst_lib.models.layers import Block, TwoTasks, checked, drop_rates, initialise
+from metst_lib.models.layers import checked, initialise
+from metst_lib.models.me_tst import METST
 
 
-class Transformer(TwoTasks):
+class Transformer(METST):
     """ME-TST with attention in place of Mamba: equal stem, width, depth, residuals and heads.
 
     A Mamba layer both mixes frames and works on channels, so it is held against the pair that does so in a
     Transformer, attention and a perceptron of four times the width: 50,240 parameters against 51,328 a block
-    at the full size. Attention knows no order of frames; fixed sines and cosines are added to the stem's
-    features, since Mamba gets the order for free.
+    at the full size.
 
     Args: as for `METST`; heads is the number of attention heads.
     """
@@ -30,54 +30,8 @@ class Transformer(TwoTasks):
         heads: int = 4,
         drop_path: float = 0.2,
     ):
-        def branch() -> nn.Sequential:
-            blocks = []
-            for rate in drop_rates(drop_path, depth):
-                blocks += [Block(dim, Attention(dim, heads), rate), Block(dim, Perceptron(dim), rate)]
-            return nn.Sequential(*blocks)
-
-        super().__init__(in_channels, dim, branch, dim, n_emotions)
-
-    def features(self, flow: Tensor) -> Tensor:
-        """flow (b, C1, T) -> what both branches see, (b, T, C), each frame with its place marked."""
-        features = super().features(flow)
-        return features + positions(features.shape[1], features.shape[2]).to(features)
-
-
-class Attention(nn.Module):
-    """Self-attention over the frames of a window, all with all. (b, T, C) -> (b, T, C)."""
-
-    def __init__(self, dim: int, heads: int):
-        super().__init__()
-        if dim % heads:
-            raise ValueError(f"width {dim} is not a multiple of {heads} attention heads")
-        self.heads = heads
-        self.in_proj = nn.Linear(dim, 3 * dim)
-        self.out_proj = nn.Linear(dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        query, key, value = self.in_proj(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(query, key, value)  # (b, heads, T, C / heads)
-        return self.out_proj(mixed.transpose(1, 2).flatten(2))
-
-
-class Perceptron(nn.Module):
-    """The second half of a Transformer's block: each frame by itself, four times as wide in between."""
-
-    def __init__(self, dim: int):
-        super().__init__()
-        self.in_proj = nn.Linear(dim, 4 * dim)
-        self.out_proj = nn.Linear(4 * dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out_proj(F.gelu(self.in_proj(x)))
-
-
-def positions(frames: int, dim: int) -> Tensor:
-    """Sines and cosines that tell frames apart, wavelengths from 2π to 20,000π frames. Shape (T, C)."""
-    channel = torch.arange(dim)
-    angle = torch.arange(frames)[:, None] * 10_000.0 ** (-(channel - channel % 2) / dim)
-    return torch.where(channel % 2 == 0, torch.sin(angle), torch.cos(angle))
+        size = {"n_emotions": n_emotions, "drop_path": drop_path}
+        super().__init__(in_channels, dim, depth, **size, mixer="attention", heads=heads)
 
 
 def hard_targets(spot: Tensor, emotion: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,8 +9,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from metst_lib.ssm import Mamba
-
 #: Initial values: mamba-ssm's step sizes kept, or zeroed as in the released code (see `initialise`).
 INITS = ("mamba", "released")
 
@@ -19,7 +17,8 @@ class TwoTasks(nn.Module):
     """What ME-TST, ME-TST+ and the Transformer share: a stem, a branch for each task, a head on each.
 
     Args: in_channels, n_emotions, shared_branches and init as for `METST`; dim: C, width of the stem; branch:
-    makes one branch, (b, T, C) -> (b, T, width); width: what the heads see.
+    makes one branch, (b, T, C) -> (b, T, width); width: what the heads see; places: the branches know no
+    order of frames (attention does not), so the stem's features tell it (`positions`).
     """
 
     def __init__(
@@ -31,9 +30,10 @@ class TwoTasks(nn.Module):
         n_emotions: int,
         shared_branches: bool = False,
         init: str = "mamba",
+        places: bool = False,
     ):
         super().__init__()
-        self.in_channels = in_channels
+        self.in_channels, self.places = in_channels, places
         self.stem = Stem(in_channels, dim)
         self.spotting = branch()
         self.recognition = None if shared_branches else branch()
@@ -43,7 +43,8 @@ class TwoTasks(nn.Module):
 
     def features(self, flow: Tensor) -> Tensor:
         """flow (b, C1, T) -> what both branches see, (b, T, C)."""
-        return self.stem(checked(flow, self.in_channels))
+        features = self.stem(checked(flow, self.in_channels))
+        return features + positions(*features.shape[1:]).to(features) if self.places else features
 
     def forward(self, flow: Tensor) -> tuple[Tensor, Tensor]:
         """flow (b, C1, T) -> spotting score (b, T) in [0, 1], emotion logits (b, T, n_emotions + 1)."""
@@ -72,6 +73,13 @@ class Stem(nn.Sequential):
         return super().forward(flow).transpose(1, 2)
 
 
+def positions(frames: int, dim: int) -> Tensor:
+    """Sines and cosines that tell frames apart, wavelengths from 2π to 20,000π frames. Shape (T, C)."""
+    channel = torch.arange(dim)
+    angle = torch.arange(frames)[:, None] * 10_000.0 ** (-(channel - channel % 2) / dim)
+    return torch.where(channel % 2 == 0, torch.sin(angle), torch.cos(angle))
+
+
 class Block(nn.Module):
     """x + DropPath(LN(mixer(LN(x)))): one layer of any branch. x and result are (b, T, C)."""
 
@@ -84,11 +92,6 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.drop_path(self.norm_out(self.mixer(self.norm_in(x))))
-
-
-def mamba_blocks(dim: int, d_state: int, rates: list[float], **scan) -> nn.Sequential:
-    """A row of Mamba blocks, one for each drop-path rate. scan: backend and recompute, see `ssm.Mamba`."""
-    return nn.Sequential(*(Block(dim, Mamba(dim, d_state, **scan), rate) for rate in rates))
 
 
 def drop_rates(highest: float, layers: int) -> list[float]:

@@ -1,7 +1,8 @@
 """ME-TST (Sec. III-A, Fig. 2b): frames in, a score and an emotion for each frame out, by Mamba blocks."""
 
 from metst_lib.events import EMOTIONS
-from metst_lib.models.layers import TwoTasks, drop_rates, mamba_blocks
+from metst_lib.models.layers import TwoTasks, drop_rates
+from metst_lib.models.mixers import blocks
 
 
 class METST(TwoTasks):
@@ -10,14 +11,15 @@ class METST(TwoTasks):
     Args:
         in_channels: C1, flow channels.
         dim: C, width.
-        depth: Mamba blocks in each branch.
+        depth: layers in each branch.
         d_state: N, state size of the scan.
         n_emotions: emotions without neutral.
         shared_branches: one branch feeds both heads, as in the released network and its weights: of 2024,
             and with dim=128 of 2025.
         drop_path: chance of leaving a block out in training, see `layers.drop_rates`.
         init: "mamba" or "released", see `layers.initialise`.
-        scan: backend and recompute, as in `ssm.selective_scan`.
+        mixer: what mixes the frames, by its name in `mixers.MIXERS`; inside: what else it takes, such as
+            backend and recompute of the scan (see `mixers.blocks`).
     """
 
     def __init__(
@@ -30,9 +32,12 @@ class METST(TwoTasks):
         shared_branches: bool = False,
         drop_path: float = 0.2,
         init: str = "mamba",
-        **scan,
+        mixer: str = "mamba",
+        **inside,
     ):
         def branch():
-            return mamba_blocks(dim, d_state, drop_rates(drop_path, depth), **scan)
+            return blocks(dim, drop_rates(drop_path, depth), mixer, d_state, **inside)
 
-        super().__init__(in_channels, dim, branch, dim, n_emotions, shared_branches, init)
+        super().__init__(
+            in_channels, dim, branch, dim, n_emotions, shared_branches, init, mixer == "attention"
+        )

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metst_lib.events import EMOTIONS
-from metst_lib.models.layers import ConvNorm, TwoTasks, drop_rates, mamba_blocks
+from metst_lib.models.layers import ConvNorm, TwoTasks, drop_rates
+from metst_lib.models.mixers import blocks
 
 #: How the network is read: from the authors' code of July 2025, or from the paper alone.
 READINGS = ("released", "paper")
@@ -21,13 +22,14 @@ class METSTPlus(TwoTasks):
     Args:
         in_channels: C1, flow channels.
         dim: C, width of the fast path; the slow path is 2C wide, the heads see C + 2C.
-        n_blocks: Mamba blocks in each path, with a lateral connection after each but the last.
-        depth: Mamba layers in a block.
-        d_state, n_emotions, init, scan: as for `METST`.
+        n_blocks: blocks in each path, with a lateral connection after each but the last.
+        depth: layers in a block.
+        d_state, n_emotions, init, mixer, inside: as for `METST`.
         shared_branches: one branch feeds both heads, as in the authors' BoostingVRME.
         drop_path: as for `METST`, but the chances rise anew within each block.
         reading: "released", or "paper": what we had made of the paper's text before the code was known (see
             `SlowFast`).
+        slow_stride: the slow path sees every so many-th frame; 1 gives both paths one speed, at equal size.
     """
 
     def __init__(
@@ -42,12 +44,17 @@ class METSTPlus(TwoTasks):
         drop_path: float = 0.2,
         init: str = "mamba",
         reading: str = "released",
-        **scan,
+        slow_stride: int = 2,
+        mixer: str = "mamba",
+        **inside,
     ):
-        def branch():
-            return SlowFast(dim, n_blocks, depth, d_state, drop_path, reading, **scan)
+        inside |= {"mixer": mixer, "d_state": d_state}
 
-        super().__init__(in_channels, dim, branch, 3 * dim, n_emotions, shared_branches, init)
+        def branch():
+            return SlowFast(dim, n_blocks, depth, drop_path, reading, slow_stride, **inside)
+
+        places = mixer == "attention"
+        super().__init__(in_channels, dim, branch, 3 * dim, n_emotions, shared_branches, init, places)
 
 
 class SlowFast(nn.Module):
@@ -61,10 +68,19 @@ class SlowFast(nn.Module):
     frame counts twice on the way back, and stands before the fast one. reading="paper": bare convolutions,
     those of the lateral connections with a kernel of 5; one after each block; linear interpolation; fast
     before slow; the chance of a layer being dropped rises through all blocks.
+
+    Args as for `METSTPlus`; inside: those of `mixers.blocks`.
     """
 
     def __init__(
-        self, dim: int, n_blocks: int, depth: int, d_state: int, drop_path: float, reading: str, **scan
+        self,
+        dim: int,
+        n_blocks: int,
+        depth: int,
+        drop_path: float,
+        reading: str = "released",
+        slow_stride: int = 2,
+        **inside,
     ):
         super().__init__()
         if reading not in READINGS:
@@ -74,20 +90,24 @@ class SlowFast(nn.Module):
         if not released:
             even = torch.linspace(0, drop_path, n_blocks * depth).tolist()
             rates = [even[i : i + depth] for i in range(0, len(even), depth)]
-        self.to_slow = ConvNorm(dim, 2 * dim, kernel_size=3, stride=2, bare=not released)
-        self.fast = nn.ModuleList(mamba_blocks(dim, d_state, block, **scan) for block in rates)
-        self.slow = nn.ModuleList(mamba_blocks(2 * dim, d_state, block, **scan) for block in rates)
+        how = {"stride": slow_stride, "bare": not released}
+        self.stride = slow_stride
+        self.to_slow = ConvNorm(dim, 2 * dim, kernel_size=3, **how)
+        self.fast, self.slow = (
+            nn.ModuleList(blocks(width, block, first=i * depth, **inside) for i, block in enumerate(rates))
+            for width in (dim, 2 * dim)
+        )
         self.lateral = nn.ModuleList(
-            ConvNorm(dim, 2 * dim, kernel_size=3 if released else 5, stride=2, bare=not released)
+            ConvNorm(dim, 2 * dim, kernel_size=3 if released else 5, **how)
             for _ in range(n_blocks - released)
         )
-        self.join = Join(reading)
+        self.join = Join(reading, slow_stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (b, T, C) -> (b, T, 3C). An odd T is made even by repeating the last frame, then cut back."""
         frames = x.shape[1]
-        if frames % 2:
-            x = torch.cat([x, x[:, -1:]], dim=1)
+        if missing := -frames % self.stride:
+            x = torch.cat([x, x[:, -1:].expand(-1, missing, -1)], dim=1)
         fast, slow = x, self.to_slow(x)  # (b, T, C), (b, T/2, 2C)
         for i, (fast_block, slow_block) in enumerate(zip(self.fast, self.slow, strict=True)):
             fast, slow = fast_block(fast), slow_block(slow)
@@ -97,15 +117,15 @@ class SlowFast(nn.Module):
 
 
 class Join(nn.Module):
-    """The slow path at twice its frame rate, and the fast one."""
+    """The slow path at the fast one's frame rate, and the fast one."""
 
-    def __init__(self, reading: str):
+    def __init__(self, reading: str, stride: int = 2):
         super().__init__()
-        self.reading = reading
+        self.reading, self.stride = reading, stride
 
     def forward(self, fast: Tensor, slow: Tensor) -> Tensor:
         """(b, T, C) and (b, T/2, 2C) -> (b, T, 3C)."""
         if self.reading == "released":
-            return torch.cat([slow.repeat_interleave(2, dim=1), fast], dim=2)
-        slow = F.interpolate(slow.transpose(1, 2), scale_factor=2, mode="linear").transpose(1, 2)
+            return torch.cat([slow.repeat_interleave(self.stride, dim=1), fast], dim=2)
+        slow = F.interpolate(slow.mT, scale_factor=self.stride, mode="linear").mT
         return torch.cat([fast, slow], dim=2)

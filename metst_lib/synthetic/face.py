@@ -28,19 +28,18 @@ right are those of the image, unless the person's own is said.
 
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from importlib.resources import files
 
 import cv2
 import numpy as np
 import skimage.data
 
-from metst_lib.rois import CROP, ROIS, resolve
-from metst_lib.synthetic.bumps import ACTION_UNITS, MIRROR, WARPS, Bumps, Displacement, followed, laid
+from metst_lib.rois import ROIS
+from metst_lib.synthetic.bumps import Bumps, Displacement, followed
 from metst_lib.synthetic.eye import Eye
-from metst_lib.synthetic.script import Action, Look, Script, envelope
+from metst_lib.synthetic.script import Habit, Look, Script, envelope
+from metst_lib.synthetic.shape import SIZE as SIZE  # frames are SIZE × SIZE, uint8, grey
+from metst_lib.synthetic.shape import Shape, base_points, waves
 
-#: Frames are SIZE × SIZE, uint8, grey.
-SIZE = 480
 NOISE = 2.0
 FLICKER_FAST, FLICKER_SLOW = 0.006, 0.02
 _MARGIN = 24  # image px drawn beyond each border, so that head motion shows no edge
@@ -52,41 +51,15 @@ _ENLARGED = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2
 _NOSE = [29, 30]
 
 
-class Face:
-    """One subject at rest: image (float32, with a margin), landmarks (68, 2) and g in image px.
+class Face(Shape):
+    """One subject at rest: image (float32, with a margin), and its shape."""
 
-    `crop_scale` is 320 / (9 g): image px × crop_scale = px of the face crop.
-    """
-
-    def __init__(self, look: Look) -> None:
-        self.look = look
-        photo, points = _base_face(look.mirrored)
-        eyes, g0 = _eyes(points)
-        centre = np.array([SIZE / 2, SIZE / 2 - look.crop_px / 9])  # of the eyes: the face crop in mid-frame
-        scale = look.crop_px / (9 * g0)
-        parts = [(part, amount) for name, amount in look.warps for part in WARPS[name]]
-        for _ in range(2):  # the warps change g in proportion: the second round has the crop's width right
-            rough = (points - eyes) * scale + centre
-            warp = laid(parts, rough, scale * g0)
-            self.landmarks = followed(rough, warp.at)
-            self.eyes, self.g = _eyes(self.landmarks)
-            used, scale = scale, scale * look.crop_px / (9 * self.g)
-        self.crop_scale = CROP / (9 * self.g)
+    def __init__(self, look: Look, manner: Sequence[Habit] = ()) -> None:
+        super().__init__(look, manner)
         at = np.arange(-_MARGIN, SIZE + _MARGIN)
-        source = (np.stack(np.meshgrid(at, at), -1) - warp.grid(at) - centre) / used + eyes
-        maps = np.moveaxis(source.astype(np.float32), -1, 0)
-        image = cv2.remap(photo, *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        maps = np.moveaxis(self.source(at).astype(np.float32), -1, 0)
+        image = cv2.remap(_base_face(look.mirrored)[0], *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
         self.image = _developed(image, look)
-
-    def field(self, action: Action) -> Bumps:
-        """The action's displacement field at its apex, in image px.
-
-        Its peak over the 68 landmarks and the Action Units' own centres is action.amplitude px of the crop.
-        """
-        parts = [(part, 1.0) for unit in action.action_units for part in ACTION_UNITS[unit]]
-        bumps = laid(parts, self.landmarks, self.g, *action.halves)
-        peak = np.linalg.norm(bumps.at(np.concatenate([self.landmarks, bumps.centres])), axis=-1).max()
-        return bumps.scaled(action.amplitude / self.crop_scale / peak)
 
     def with_lids(self, closure: float) -> np.ndarray:
         """The image with both eyes shut by `closure` (0 open … 1 shut): the upper lid slides over the eye."""
@@ -105,13 +78,6 @@ class Face:
                 points[i, 1] += closure * max(0.0, float(eye.lower(points[i, 0])) - points[i, 1])
         return points
 
-    def regions(self) -> list[np.ndarray]:
-        """The pixels of the 18 regions on this face, each (n, 2) as x, y in image px."""
-        corner = self.eyes - np.array([4.5, 3.5]) * self.g
-        layout = resolve(ROIS, ((self.landmarks - corner) * self.crop_scale).astype(int))
-        pixels = [np.mgrid[r.left : r.right, r.top : r.bottom].reshape(2, -1).T for r in layout.regions]
-        return [points / self.crop_scale + corner for points in pixels]
-
     @cached_property
     def _eyes_open(self) -> list[Eye]:
         return [Eye(self.landmarks, self.g, first, _MARGIN) for first in (36, 42)]
@@ -125,10 +91,10 @@ class Film:
 
     def __init__(self, script: Script, face: Face | None = None) -> None:
         self.script = script
-        self.face = face or Face(script.look)
+        self.face = face or Face(script.look, script.manner)
         self._fields = [self.face.field(action) for action in script.actions]
         self._courses = [envelope(action, script.n_frames) for action in script.actions]
-        self._waves = _waves(script)
+        self._waves = waves(script)
         rng = np.random.default_rng(np.random.SeedSequence(script.key[0], spawn_key=(*script.key[1:], 0)))
         self._noise = NOISE * rng.standard_normal((_NOISE_SIZE, _NOISE_SIZE), dtype=np.float32)
         self._noise_at = rng.integers(0, _NOISE_SIZE - SIZE, (script.n_frames, 2))
@@ -246,17 +212,7 @@ class Film:
 def _base_face(mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
     """The photo, grey float32, and its landmarks (68, 2)."""
     photo = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    with (files(__package__) / "astronaut_landmarks_68.csv").open() as lines:
-        points = np.loadtxt(lines, delimiter=",", skiprows=1)
-    if mirrored:
-        photo = np.ascontiguousarray(photo[:, ::-1])
-        points = points[MIRROR] * [-1, 1] + [photo.shape[1] - 1, 0]
-    return photo, points
-
-
-def _eyes(landmarks: np.ndarray) -> tuple[np.ndarray, float]:
-    """Midpoint of the inner eye corners, and g."""
-    return (landmarks[39] + landmarks[42]) / 2, float(landmarks[42, 0] - landmarks[39, 0]) / 2
+    return np.ascontiguousarray(photo[:, ::-1]) if mirrored else photo, base_points(mirrored)
 
 
 def _developed(image: np.ndarray, look: Look) -> np.ndarray:
@@ -273,12 +229,3 @@ def _developed(image: np.ndarray, look: Look) -> np.ndarray:
     # a soft shoulder instead of clipping, so that bright skin keeps its texture
     image = np.where(image > 215, 215 + 36 * np.tanh((image - 215) / 36), image)
     return np.clip(image, 4, 251).astype(np.float32)
-
-
-def _waves(script: Script) -> dict[str, np.ndarray]:
-    """The head's motion by channel, (T,) each."""
-    seconds = np.arange(script.n_frames) / script.fps
-    waves = {channel: np.zeros(script.n_frames) for channel in ("x", "y", "roll", "zoom", "yaw", "pitch")}
-    for wave in script.motion:
-        waves[wave.channel] += wave.amplitude * np.sin(2 * np.pi * (seconds / wave.period + wave.phase))
-    return waves

@@ -1,27 +1,31 @@
-"""The study set: replicates drawn alike and independently, as ROI flow by `signals`.
+"""The study set: replicates drawn alike and independently, as ROI flow by `study_signals`.
 
 A replicate is a whole data set of its own: other subjects, other scripts. Its folds leave out groups of
-subjects.
+subjects. Replicate 0 is for settings and never counted.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 from metst_lib.events import Event, Key, Video
 from metst_lib.flow import RoiFlow
-from metst_lib.synthetic import script, signals
+from metst_lib.synthetic import study_script, study_signals
+from metst_lib.synthetic.difficulty import Difficulty, difficulty
+from metst_lib.synthetic.script import Script
 
-SUBJECTS, GROUPS, VIDEOS, SECONDS, WINDOW = 24, 6, 3, 50, 30
+#: Frames of a window, k.
+WINDOW = 30
 
 
 @dataclass(frozen=True, eq=False)
 class Replicate:
-    """One data set of the study: its number, its videos with their events, and their scripts."""
+    """One data set of the study: its number, its videos with their events, their scripts, its difficulty."""
 
     number: int
     videos: tuple[Video, ...]
-    scripts: Mapping[Key, script.Script]
+    scripts: Mapping[Key, Script]
+    difficulty: Difficulty = field(default_factory=difficulty)
 
     @cached_property
     def truth(self) -> dict[Key, list[Event]]:
@@ -32,26 +36,27 @@ class Replicate:
     def groups(self) -> tuple[tuple[str, ...], ...]:
         """The subjects that are left out together."""
         names = list(dict.fromkeys(video.subject for video in self.videos))
-        size = len(names) // GROUPS
+        size = len(names) // self.difficulty.groups
         return tuple(tuple(names[i : i + size]) for i in range(0, len(names), size))
 
     @lru_cache(maxsize=4)  # noqa: B019
-    def flow(self, roi_set: str = "5") -> dict[Key, RoiFlow]:
-        """The ROI flow of every video in windows of `WINDOW` frames."""
+    def flow(self, roi_set: str = "5", without: tuple[str, ...] = ()) -> dict[Key, RoiFlow]:
+        """The ROI flow of every video in windows of `WINDOW` frames; without: kinds of actions left out of
+        it, such as "micro", the truth unchanged."""
+        if roi_set != "18":
+            whole = self.flow("18", without)
+            return {key: study_signals.narrowed(flow, roi_set) for key, flow in whole.items()}
+        drawn = self.scripts.items()
         return {
-            v.key: signals.roi_flow(v, roi_set, WINDOW, self.number, actions=self.scripts[v.key].actions)
-            for v in self.videos
+            key: study_signals.roi_flow(script, self.difficulty, WINDOW, without) for key, script in drawn
         }
 
 
 @lru_cache(maxsize=4)
-def replicate(number: int) -> Replicate:
-    """The replicate of this number; the same number gives the same one."""
-    scripts, videos = {}, []
-    for subject in range(SUBJECTS):
-        for n in range(VIDEOS):
-            drawn = script.write_script(1000 + number, subject, n, SECONDS)
-            video = Video(f"s{subject + 1:02d}", "abc"[n], drawn.fps, drawn.n_frames, drawn.events)
-            videos.append(video)
-            scripts[video.key] = drawn
-    return Replicate(number, tuple(videos), scripts)
+def replicate(number: int, what: Difficulty | None = None) -> Replicate:
+    """The replicate of this number at a difficulty, the frozen one where none is given; the same arguments
+    give the same one."""
+    what = what or difficulty()
+    scripts = study_script.write_scripts(number, what)
+    videos = [Video(*key, drawn.fps, drawn.n_frames, drawn.events) for key, drawn in scripts.items()]
+    return Replicate(number, tuple(videos), scripts, what)

@@ -1,31 +1,33 @@
 """Who does what when in a synthetic long video: expressions, blinks, the head's motion, the subject's look.
 
-A script is events and numbers only; `face` turns it into pixels. It stands in for the recordings of the
-licensed sets (paper, Sec. IV-A: CAS(ME)³ and SAMM-LV, long videos at 30 and 200 fps), so that the whole
-method can be run and tested where no licence is at hand.
+This is the first edition, the demo; `study_script` writes the second. A script is events and numbers only;
+`face` turns it into pixels. It stands in for the recordings of the licensed sets (paper, Sec. IV-A: CAS(ME)³
+and SAMM-LV, long videos at 30 and 200 fps), so that the whole method can be run and tested where no licence
+is at hand.
 
 **Same seed, same events, on every machine.** Every number comes from the raw 64-bit output of PCG64 seeded
 by a SeedSequence per subject and video (both fixed by NumPy for good), whole-number arithmetic and the four
 basic operations on floats. No sine, no logarithm, no NumPy distribution takes part.
 
-**Difficulty** was set once, before any network saw the data, from the training-free baseline and what real
-recordings look like, and is not tuned on results: 0.6–1.3 px (`PIXELS`) of the 320-px face crop at the apex,
-0.27–0.5 s (`LASTS`; shorter than many real labels, so the harder case). Macro-expressions (3.5–7 px) and
-blinks, whose lids pull the brows along, are distractors on purpose.
+**Difficulty** was chosen on a prototype by the training-free baseline's F1 and by what real recordings look
+like; networks had been tried on that prototype too, and their scores were known when it was chosen. It was
+not changed since: 0.6–1.3 px (`PIXELS`) of the 320-px face crop at the apex, 0.27–0.5 s (`LASTS`; shorter
+than many real labels, so the harder case). The study set's was set without networks (`difficulty`).
+Macro-expressions (3.5–7 px) and blinks, whose lids pull the brows along, are distractors on purpose.
 
 Glossary: T frames of a video; AU Action Unit of the Facial Action Coding System; px pixels of the 320-px
 face crop unless "image px" is said; g half the distance of the inner eye corners (the face crop is 9 g wide).
 """
 
 import operator
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from metst_lib.events import EMOTIONS, Event
+from metst_lib.events import EMOTIONS, KINDS, Event
 from metst_lib.synthetic.bumps import WARPS
+from metst_lib.synthetic.draws import Draws as Draws
 
 FPS = 30
 SECONDS = 30
@@ -87,10 +89,12 @@ BLINK_UNIT = 45
 class Action:
     """One timed movement of the face; frames are 0-based and inclusive.
 
-    kind: "micro", "macro" or "blink". amplitude: the largest displacement at the apex, in px of the 320-px
-    crop (for a blink that of the brow it pulls). side: "" for both, "L" or "R" for the person's own left or
-    right, as in the tables' "L12". balance: how much more the image's left side moves than the right, −0.15
-    to 0.15. recipe: None for a blink.
+    kind: "micro", "macro" or "blink"; in the study set also "talk", a movement of a mouth that talks or
+    chews, and "gaze", lids that follow the eyes: no events. amplitude: the largest displacement at the apex,
+    in px of the 320-px crop (for a blink that of the brow it pulls). side: "" for both, "L" or "R" for the
+    person's own left or right, as in the tables' "L12". balance: how much more the image's left side moves
+    than the right, −0.15 to 0.15. recipe: None without an expression. hold: frames after the apex for which
+    the face stays as it is there.
     """
 
     kind: str
@@ -102,6 +106,7 @@ class Action:
     recipe: Recipe | None = None
     side: str = ""
     balance: float = 0.0
+    hold: int = 0
 
     @property
     def emotion(self) -> str | None:
@@ -138,6 +143,35 @@ class Wave:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A passing change of the head or the light, its course that of an action with this apex and hold.
+
+    kind: "nod", "turn" or "light". sizes: (channel, what it reaches), channels and units as in `Wave`, and
+    of light "light", the relative brightness gained, and "light_x", that gained from the middle of the image
+    to its right edge, as much lost to the left.
+    """
+
+    kind: str
+    onset: int
+    apex: int
+    offset: int
+    sizes: tuple[tuple[str, float], ...]
+    hold: int = 0
+
+
+@dataclass(frozen=True)
+class Habit:
+    """How one subject shows one Action Unit: its bumps' centres lie (x, y) g off (x outwards from the
+    midline, y down), their widths and strengths are so many times the table's."""
+
+    unit: int
+    x: float
+    y: float
+    width: float
+    gain: float
+
+
+@dataclass(frozen=True)
 class Look:
     """What one subject looks like: how the one base face is changed, and how the room is lit.
 
@@ -160,7 +194,12 @@ class Look:
 
 @dataclass(frozen=True)
 class Script:
-    """One video: the subject's look, the actions by onset, the head's motion; key seeds the noise."""
+    """One video: the subject's look, the actions by onset, the head's motion; key seeds the noise.
+
+    In the study set also: manner, how the subject shows Action Units (those without a habit as in the
+    table); changes of head and light by onset; wander, how far landmarks found on the frames drift off the
+    true ones, waves of channels "x" and "y" in px of the face crop. Its actions may overlap.
+    """
 
     look: Look
     n_frames: int
@@ -168,6 +207,9 @@ class Script:
     actions: tuple[Action, ...]
     motion: tuple[Wave, ...]
     key: tuple[int, ...]
+    manner: tuple[Habit, ...] = ()
+    changes: tuple[Change, ...] = ()
+    wander: tuple[Wave, ...] = ()
 
     def of(self, *kinds: str) -> list[Action]:
         """The actions of the given kinds."""
@@ -179,7 +221,7 @@ class Script:
         return tuple(
             Event(a.onset, a.offset, None if a.kind == "blink" else a.apex,
                   a.emotion if a.kind == "micro" else None, a.kind)
-            for a in self.actions
+            for a in self.of(*KINDS)
         )  # fmt: skip
 
 
@@ -204,51 +246,17 @@ def write_script(
     n_frames = int(seconds * fps + 0.5)
     key = (seed, CASTS.index(cast), subject)
     draws = Draws(*key, 1 + video)
-    expressions = _place(_expressions(draws, subject + video, seconds, fps), n_frames, fps, draws)
+    expressions = place(_expressions(draws, subject + video, seconds, fps), n_frames, fps, draws)
     actions = sorted(expressions + _blinks(draws, expressions, n_frames, fps), key=lambda a: a.onset)
-    return Script(_look(key), n_frames, fps, tuple(actions), _motion(draws), (*key, 1 + video))
+    return Script(look_of(key), n_frames, fps, tuple(actions), motion_of(draws), (*key, 1 + video))
 
 
-class Draws:
-    """Random numbers that are the same on every machine: raw PCG64 words and basic arithmetic."""
-
-    def __init__(self, seed: int, *key: int) -> None:
-        self._bits = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key))
-
-    def unit(self) -> float:
-        """Uniform in [0, 1), a multiple of 2⁻⁵³."""
-        return (self._bits.random_raw() >> 11) * 2.0**-53
-
-    def between(self, low: float, high: float) -> float:
-        """Uniform between low and high, to four decimals."""
-        return round(low + (high - low) * self.unit(), 4)
-
-    def whole(self, low: int, high: int) -> int:
-        """A whole number from low to high, both included."""
-        return low + ((self._bits.random_raw() >> 11) * (high - low + 1) >> 53)
-
-    def choice(self, options: Sequence[Any]) -> Any:
-        """One of the options."""
-        return options[self.whole(0, len(options) - 1)]
-
-    def shuffled(self, options: Sequence[Any]) -> list[Any]:
-        """The options in random order (Fisher and Yates)."""
-        order = list(options)
-        for i in range(len(order) - 1, 0, -1):
-            j = self.whole(0, i)
-            order[i], order[j] = order[j], order[i]
-        return order
-
-    def rounded(self, expected: float) -> int:
-        """One of the two whole numbers around `expected`, such that the mean is `expected`."""
-        return int(expected + self.unit())
-
-
-def envelope(action: Action, n_frames: int) -> np.ndarray:
-    """How far an action has come at each frame, (T,): raised cosine, 0 at onset and offset, 1 at the apex."""
+def envelope(action: Action | Change, n_frames: int) -> np.ndarray:
+    """How far an action has come at each frame, (T,): raised cosine, 0 at onset and offset, 1 at the apex
+    and as long as it holds."""
     t = np.arange(n_frames, dtype=np.float64)
     rise = (t - action.onset) / (action.apex - action.onset)
-    fall = (action.offset - t) / (action.offset - action.apex)
+    fall = (action.offset - t) / (action.offset - action.apex - action.hold)
     return 0.5 - 0.5 * np.cos(np.pi * np.clip(np.minimum(rise, fall), 0.0, 1.0))
 
 
@@ -289,7 +297,7 @@ def _course(draws: Draws, kind: str, fps: int) -> tuple[int, int]:
     return min(max(apex, 1), offset - 1), offset
 
 
-def _place(actions: list[Action], n_frames: int, fps: int, draws: Draws) -> list[Action]:
+def place(actions: list[Action], n_frames: int, fps: int, draws: Draws) -> list[Action]:
     """The actions in their order, the frames left over dealt out at random to the pauses between them."""
     gap = _gap(fps)
     needed = sum(a.offset + 1 for a in actions) + gap * (len(actions) + 1)
@@ -334,7 +342,8 @@ def _gap(fps: int) -> int:
 # ---------------------------------------------------------------- who, and how the head moves
 
 
-def _look(key: tuple[int, ...]) -> Look:
+def look_of(key: tuple[int, ...]) -> Look:
+    """A subject's look, drawn by this key."""
     draws = Draws(*key, 0)
     limits = {name: parts[0].limit for name, parts in WARPS.items()}
     warps = tuple((name, draws.between(-limit, limit)) for name, limit in limits.items())
@@ -352,7 +361,7 @@ def _look(key: tuple[int, ...]) -> Look:
     )
 
 
-def _motion(draws: Draws) -> tuple[Wave, ...]:
+def motion_of(draws: Draws) -> tuple[Wave, ...]:
     """Slow drift (± 5 image px, ± 0.012 rad and zoom, 1–2 px of parallax) and a little tremor."""
     waves = []
     for channel, size in DRIFT_SIZES.items():

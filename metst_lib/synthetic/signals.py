@@ -120,8 +120,8 @@ def _path(video: Video, actions: Iterable[Action], measured: Response, seed: int
     """Where each channel is at each frame, (T, C) in px of the face crop."""
     n_frames, channels = video.n_frames, len(measured.spread)
     rng = _rng(video, seed, 1 + int(measured.roi_set))
-    path = rng.standard_normal((n_frames, channels)) @ _root(measured.noise).T
-    path += _drift(n_frames, video.fps, channels, rng) @ _root(measured.drift).T
+    path = rng.standard_normal((n_frames, channels)) @ root(measured.noise).T
+    path += _drift(n_frames, video.fps, channels, rng) @ root(measured.drift).T
     for action in actions:
         spread = measured.spread * rng.standard_normal(channels)
         answer = action.amplitude * (gain(measured.gains, action) + spread)
@@ -143,7 +143,7 @@ def _drift(n_frames: int, fps: float, channels: int, rng: np.random.Generator) -
     return total / speed
 
 
-def _root(covariance: np.ndarray) -> np.ndarray:
+def root(covariance: np.ndarray) -> np.ndarray:
     """A matrix R with R Rᵀ = covariance (what rounding made negative counts as 0)."""
     values, vectors = np.linalg.eigh(covariance)
     return vectors * np.sqrt(np.maximum(values, 0))

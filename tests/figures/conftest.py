@@ -16,6 +16,7 @@ from pictures import (
     MES,
     PREDICTED,
     REGIONS,
+    SETS,
     TST,
     VIDEO,
 )
@@ -65,6 +66,7 @@ def everything(landmarks, moving, output):
         "class_counts": figures.class_counts(MES),
         "timeline": figures.timeline([VIDEO, BARE]),
         "blink_rates": figures.blink_rates([VIDEO, BARE]),
+        "set_statistics": figures.set_statistics(SETS),
         "event_strip": figures.event_strip(MES[0], FPS, landmarks=moving),
         "landmarks_on_canvas": figures.landmarks_on_canvas(landmarks),
         "regions_on_canvas": figures.regions_on_canvas(landmarks, rois.resolve(rois.ROIS, landmarks)),

@@ -6,6 +6,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
+from metst_lib.datasets import statistics
 from metst_lib.events import Event, Video
 from metst_lib.spotting import Candidate
 
@@ -46,6 +47,19 @@ TST = [
     ("emotion_head", (30, 5)),
 ]
 """What `models.shapes` says of a METST."""
+
+SETS = pd.concat(
+    [
+        statistics.statistics([Video("s", "a", fps, FRAMES, events)]).reset_index().assign(set=name)
+        for name, fps, events in (
+            ("CAS(ME)³", 30, VIDEO.events),
+            ("SAMM-LV", 200, MES),
+            ("study, synthetic", 30, VIDEO.events),
+            ("study, synthetic", 15, VIDEO.events),
+        )
+    ]
+)
+"""What `study.sets.measured` gives: two replicates of the last set."""
 
 
 def texts(figure):

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pictures import BARE, FACE, FPS, FRAMES, MES, VIDEO, bars
+from pictures import BARE, FACE, FPS, FRAMES, MES, SETS, VIDEO, bars
 
 from metst_lib import figures
-from metst_lib.events import Event
+from metst_lib.datasets import statistics
+from metst_lib.events import Event, Video
 
 
 def test_durations_are_drawn_in_seconds_with_both_ends_counted():
@@ -69,3 +70,23 @@ def test_event_strip_enlarges_the_movement_since_the_onset(landmarks):
     last = figures.event_strip(MES[0], FPS, landmarks=moved, gain=10).axes[-1]
     tracks = [line.get_ydata() for line in last.lines if len(line.get_ydata()) == 2][-68:]
     assert {float(y[1] - y[0]) for y in tracks} == {20.0}
+
+
+def test_set_statistics_draws_a_row_a_set_and_a_mark_a_replicate():
+    figure = figures.set_statistics(SETS)
+    rate, lasts = figure.axes[0], figure.axes[4]
+    assert [label.get_text() for label in rate.get_yticklabels()] == ["CAS(ME)³", "SAMM-LV", "study"]
+    assert [list(line.get_xdata()) for line in rate.lines] == [[36], [240], [36, 18]]  # 3 in 5, 0.75, 10 s
+    assert [list(line.get_ydata()) for line in rate.lines] == [[0], [1], [1.7, 2.3]]
+    assert [line.get_markerfacecolor() == "white" for line in rate.lines] == [False, False, True]
+    assert [line.get_xdata()[0] for line in lasts.lines] == pytest.approx([12 / 30, 12 / 200, 12 / 30])
+    (first, *_) = [bar.get_segments()[0][:, 0] for bar in lasts.collections]
+    assert list(first) == pytest.approx([10.2 / 30, 14.7 / 30])  # 5 % and 95 % of 10, 12 and 15 frames
+    assert "SAMM-LV: 240.00 MEs a minute, median 0.06 s" in figures.alt_text(figure)
+
+
+def test_set_statistics_leaves_empty_what_no_set_labels():
+    found = statistics.statistics([Video("s", "a", 30, 300, (Event(3, 9),))]).reset_index().assign(set="x")
+    axes = figures.set_statistics(found).axes
+    drawn = [bool(np.isfinite(ax.lines[0].get_xdata()).all()) for ax in axes]
+    assert drawn == [True, True, False, False, True, False, False, True]
