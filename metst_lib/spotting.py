@@ -13,6 +13,7 @@ p height of the threshold between the score's mean (0) and its maximum (1).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -319,8 +320,7 @@ def _check(score: np.ndarray, emotion: np.ndarray, half_width: int) -> None:
 
 
 def _vote(classes: np.ndarray) -> int:
-    values, first, counts = np.unique(classes, return_index=True, return_counts=True)
-    return int(min(zip(-counts, first, values, strict=True))[2])
+    return Counter(classes.tolist()).most_common(1)[0][0]  # of equally many the one seen first
 
 
 def _checked(half_width: int) -> int:

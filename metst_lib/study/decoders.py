@@ -24,6 +24,7 @@ from metst_lib.evidence.scorefile import bare
 from metst_lib.metrics import Scores
 from metst_lib.spotting import Rule
 from metst_lib.study.decoding import DECODERS, PAPER, Curves, Decoder
+from metst_lib.synthetic.difficulty import difficulty
 
 NAME = "decoders.csv"
 STUDY, REAL = "study", "real"
@@ -108,7 +109,14 @@ def pooled(parts: Sequence[Decoded]) -> Decoded:
 
 def _line(name: str, decides: bool, decoder: str, by: Mapping[str, Decoded]) -> dict:
     one, paper = by[decoder], by[PAPER]
-    line = {"source": one.source, "curves": name, "kind": one.kind, "decides": decides, "decoder": decoder}
+    line = {
+        "source": one.source,
+        "synthetic": one.source == STUDY,
+        "curves": name,
+        "kind": one.kind,
+        "decides": decides,
+        "decoder": decoder,
+    }
     line |= {"difficulty": one.difficulty, "replicates": len(one.scores), "runs": len(one.scores[0])}
     line["subjects"] = sum(len(seeds[0].by_subject) for seeds in one.scores)
     line |= dict(zip(("tp", "fp", "fn"), one.counts, strict=True))
@@ -259,11 +267,14 @@ def make(
     return verdict(write(folder, made))
 
 
-def write(folder: Path, new: pd.DataFrame) -> pd.DataFrame:
-    """Put the lines into the folder's table, as .csv and .md. Lines of a source that `new` lacks stay: real
-    curves and the study's are rarely on one machine. Returns the whole table."""
-    old, order = read(folder), list(SOURCES)
-    parts = [new] if old is None else [new, old[~old["source"].isin(set(new["source"]))]]
+def write(folder: Path, new: pd.DataFrame, today: str = "") -> pd.DataFrame:
+    """Put the lines into the folder's table, as .csv and .md. Lines of a source that `new` lacks stay, since
+    real curves and the study's are rarely on one machine; those of a study of another difficulty than today's
+    (its key; "" for the library's) do not. Returns the whole table."""
+    parts, old, order = [new], read(folder), list(SOURCES)
+    if old is not None:
+        holds = (old["source"] == REAL) | (old["difficulty"] == (today or difficulty().key))
+        parts.append(old[holds & ~old["source"].isin(set(new["source"]))])
     made = pd.concat([part for part in parts if len(part)], ignore_index=True)
     made = made.sort_values("source", key=lambda of: of.map(order.index), kind="stable").round(6)
     write_text(Path(folder) / NAME, made.to_csv(index=False, lineterminator="\n"))
@@ -292,4 +303,5 @@ def page(made: pd.DataFrame) -> str:
         verdict(made),
     )
     shown = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
-    return shown + "\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"
+    caption = "**Decoders held against the paper's rule, on the synthetic study and on real curves**"
+    return f"{caption}\n\n{shown}\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"

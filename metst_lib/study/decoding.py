@@ -12,9 +12,10 @@ maximum (1); t height above the median in median absolute deviations (MAD).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -51,10 +52,17 @@ class Setting:
         own = {"prominence": self.prominence, "growth": self.growth, "edges": self.edges}
         return replace(base, half_width=k_p, p=-np.inf, **own)
 
-    def ranked(self, seen: Prediction, base: Rule) -> list[tuple[Candidate, float]]:
-        """Every interval that a curve proposes, and its rank."""
+    @property
+    def plain(self) -> bool:
+        """Whether `spotting.Rule` itself does it."""
+        return self.by == "relative" and not self.soft
+
+    def ranked(
+        self, seen: Prediction, base: Rule, found: Sequence[Candidate] | None = None
+    ) -> list[tuple[Candidate, float]]:
+        """Every interval that a curve proposes, and its rank; found: what `rule` proposes, where known."""
         rule = self.rule(base)
-        found = rule.candidates(seen)
+        found = rule.candidates(seen) if found is None else found
         if not found or self.by == "height":
             return [(one, one.height) for one in found]
         score, k_p = np.asarray(seen.score, np.float64), rule.half_width
@@ -65,10 +73,13 @@ class Setting:
 
     def find(self, seen: Prediction, base: Rule) -> list[Event]:
         """The events of a curve."""
-        rule = self.rule(base)
-        if self.by == "relative" and not self.soft:
-            return replace(rule, p=self.cut).find(seen)  # what `ranked` gives, but for grown intervals
-        return rule.events(one for one, rank in self.ranked(seen, base) if rank >= self.cut)
+        if self.plain:
+            return replace(self.rule(base), p=self.cut).find(seen)  # as below, but for grown intervals
+        return self.kept(self.ranked(seen, base), base)
+
+    def kept(self, ranked: Sequence[tuple[Candidate, float]], base: Rule) -> list[Event]:
+        """Those of the ranked intervals that reach the cut, as events."""
+        return base.events(one for one, rank in ranked if rank >= self.cut)
 
 
 def _scale(curve: np.ndarray, by: str) -> tuple[float, float]:
@@ -175,10 +186,14 @@ class Reading:
 
     def scores(self, base: Rule, setting: Setting) -> Scores:
         """Every video by one setting, strictly scored."""
-        if (base, setting) not in self._kept:
+        return self._once(("scores", base, setting), lambda: self._scored(base, setting))
+
+    def _scored(self, base: Rule, setting: Setting) -> Scores:
+        if setting.plain:
             found = {key: setting.find(seen, base) for key, seen in self.seen.items()}
-            self._kept[base, setting] = metrics.evaluate(found, self.curves.truth, kind=base.kind)
-        return self._kept[base, setting]
+        else:
+            found = {key: setting.kept(self._ranked(base, setting, key), base) for key in self.seen}
+        return metrics.evaluate(found, self.curves.truth, kind=base.kind)
 
     def chosen(self, decoder: Decoder) -> dict[str, tuple[Rule, Setting]]:
         """For each group the rule with k_p, and the setting, that the other groups give it; of equally good
@@ -206,14 +221,19 @@ class Reading:
 
     def _proposed(self, base: Rule, setting: Setting, key: Key, veto: bool) -> list[tuple[Event, float]]:
         """All intervals of a video with their ranks, those that the recogniser drops left out with veto."""
-        if (base, replace(setting, cut=None), key) not in self._kept:
-            ranked = setting.ranked(self.seen[key], base)
-            kept = replace(base, result_synergy=False)
-            events_ = kept.events(one for one, _ in ranked)
-            made = [(e, rank, one.dropped) for e, (one, rank) in zip(events_, ranked, strict=True)]
-            self._kept[base, replace(setting, cut=None), key] = made
-        made = self._kept[base, replace(setting, cut=None), key]
-        return [(event, rank) for event, rank, dropped in made if not (veto and dropped)]
+        ranked = [(one, rank) for one, rank in self._ranked(base, setting, key) if not (veto and one.dropped)]
+        events = replace(base, result_synergy=False).events(one for one, _ in ranked)
+        return [(event, rank) for event, (_, rank) in zip(events, ranked, strict=True)]
+
+    def _ranked(self, base: Rule, setting: Setting, key: Key) -> list[tuple[Candidate, float]]:
+        rule, seen, open_ = setting.rule(base), self.seen[key], replace(setting, cut=None)
+        found = self._once((rule, key), lambda: rule.candidates(seen))
+        return self._once((base, open_, key), lambda: setting.ranked(seen, base, found))
+
+    def _once(self, what: tuple, make: Callable[[], Any]) -> Any:
+        if what not in self._kept:
+            self._kept[what] = make()
+        return self._kept[what]
 
     def decoded(self, decoder: Decoder) -> tuple[Scores, float]:
         """Scores of all, each group by the setting chosen for it, and average precision at IoU .5."""

@@ -74,7 +74,7 @@ class Difficulty:
 
     @cached_property
     def key(self) -> str:
-        """Hash of all settings, 12 hex digits: the frozen file's, whatever its comments say, or of changed ones."""
+        """Hash of all settings, 12 hex digits; comments of the file do not count."""
         return digest(asdict(self))[:12]
 
 

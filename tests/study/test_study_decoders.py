@@ -137,14 +137,16 @@ def test_without_one_source_nothing_is_decided():
 
 def test_lines_of_the_source_that_is_not_at_hand_stay(table, tmp_path):
     study, real = (table[table["source"] == source] for source in ("study", "real"))
+    study = study.assign(difficulty="abc")
     decoders.write(tmp_path, real)
     whole = decoders.write(tmp_path, study)
     assert whole["source"].tolist() == ["study"] * len(study) + ["real"] * len(real)
-    again = decoders.write(tmp_path, real.iloc[:4])
+    again = decoders.write(tmp_path, real.iloc[:4], today="abc")
     assert len(again) == len(study) + 4
     page = (tmp_path / "decoders.md").read_text("utf-8")
     assert decoders.verdict(again) in page and "| two seeds (synthetic study)" in page
     assert decoders.read(tmp_path / "none") is None
+    assert set(decoders.write(tmp_path, real)["source"]) == {"real"}  # another difficulty than the library's
 
 
 def test_curves_of_the_study_come_with_their_groups_and_truth(monkeypatch, tmp_path):
@@ -166,6 +168,13 @@ def test_curves_of_the_study_come_with_their_groups_and_truth(monkeypatch, tmp_p
     assert one.groups == {"s01": "0", "s05": "1"} and one.difficulty == "abc" and len(two.seeds) == 2
     assert {e.kind for of in one.truth.values() for e in of} == {"micro"}
     assert one.minutes == pytest.approx(sum(v.n_frames for v in few) / few[0].fps / 60)
+
+
+def test_without_any_curves_there_is_nothing_to_make(monkeypatch, tmp_path):
+    edition = SimpleNamespace(folder=lambda root: root / "data" / "runs" / "study")
+    monkeypatch.setattr(metst_lib.study, "edition", edition, raising=False)
+    with pytest.raises(FileNotFoundError, match=r"no curves: neither runs at .* nor a pack of real ones"):
+        decoders.make(tmp_path, tmp_path, None, (1,))
 
 
 def test_real_curves_give_the_known_counts():
