@@ -35,10 +35,31 @@ def run(replicates: str, rows: str, jobs: int, root: str) -> None:
     """
     from metst_lib.study import edition
 
-    numbers, home, into = edition.numbers(replicates), *edition.places(root)
+    numbers, (home, into) = edition.numbers(replicates), edition.places(root)
     made = edition.run_missing(home, numbers, [row for row in rows.split(",") if row], jobs)
     runs = edition.collect(home, into)
     click.echo(f"{made} runs made; {len(runs)} are counted in {into / 'counts.csv'}")
+
+
+@study.command()
+@root_option
+def tables(root: str) -> None:
+    """Write all tables of the study, and its confusion matrix, from the committed counts: no network runs."""
+    from metst_lib import figures
+    from metst_lib.experiment import provenance
+    from metst_lib.study import edition
+    from metst_lib.study import tables as writer
+
+    into = edition.places(root)[1]
+    made = writer.read(into)
+    for table in writer.make(made):
+        click.echo(table.write(into)[0])
+    found = made.found(writer.CONFUSED)
+    if not found.lacking:
+        drawing = figures.confusion({found.title: (writer.confusion(found), writer.metrics.COLUMNS)})
+        paths = figures.save(figures.stamp(drawing, writer.WHERE), into / "fig5_confusion")
+        provenance.write(paths, f"Fig. 5 ({made.caption()})", made.behind([writer.CONFUSED]))
+        click.echo(paths[0])
 
 
 @study.command()
