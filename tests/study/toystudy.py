@@ -35,7 +35,7 @@ class Toy:
 
 def counted(name, shift=0):
     """A run made by hand: of each video's MEs all but `shift` are hit, every second named wrongly."""
-    number, row, seed = name
+    number, row, _ = name
     toy, folds = Toy(number), []
     for group in toy.groups:
         truth = {key: events for key, events in toy.truth.items() if key[0] in group}
