@@ -126,3 +126,34 @@ def decoders(replicates: str, rows: str, evidence: str, root: str) -> None:
     names = [row for row in rows.split(",") if row]
     given = pack.there(evidence, home)
     click.echo(decoders.make(home, into, given, edition.numbers(replicates), names))
+
+
+@study.command()
+@click.option("--replicate", "number", default=0, show_default=True, help="Which replicate is looked at.")
+def difficulty(number: int) -> None:
+    """How hard the synthetic study set is, told without a network (a few minutes)."""
+    from metst_lib.study import hardness
+    from metst_lib.synthetic.replicates import replicate
+
+    print_table(hardness.described(replicate(number)))
+
+
+@study.command()
+@click.option("--seeds", default=2, type=click.IntRange(1), help="Trainings of each network.")
+@root_option
+def pixels(seeds: int, root: str) -> None:
+    """Render the scripts of eight subjects of replicate 0, measure their flow, hold the signals against it.
+
+    Writes the committed table and its figure; rendered flow is kept under data/runs/study/pixels.
+    """
+    from metst_lib import experiment, figures
+    from metst_lib.study import rendered
+    from metst_lib.synthetic.replicates import replicate
+
+    places, drawn = experiment.configure(root=root).places, replicate(0)
+    flows = rendered.measured(drawn, places.data / "runs" / "study" / "pixels", progress=True)
+    table = rendered.agreement(drawn, flows[rendered.ROI_SET], range(seeds))
+    rendered.write(table, places.figures / "synthetic" / rendered.TABLE)
+    figure = figures.stamp(figures.pixels_beside_signals(table), "synthetic data")
+    figures.save(figure, places.figures / "synthetic" / "study_pixels")
+    print_table(table[(table["name"] == "all") | (table["measure"] == "F1")].round(3))

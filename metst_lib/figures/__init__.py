@@ -18,6 +18,7 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 | evidence.py | against_chance, dumbbells, hits_by_chance, alarms, error_shares, thresholds, protocols, … |
 | power.py | power |
 | rehearsal.py | flow_lengths |
+| pixels.py | pixels_beside_signals |
 | explorer.py | the picture of `app.explorer` |
 | recording.py | recording |
 
@@ -56,6 +57,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "landmarks_on_canvas",
             "regions_on_canvas",
         ],
+        "pixels": ["pixels_beside_signals"],
         "power": ["power"],
         "recording": ["recording"],
         "rehearsal": ["flow_lengths"],

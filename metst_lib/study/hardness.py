@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
-from metst_lib import baseline, fold, metrics, spotting
+from metst_lib import baseline, fold, metrics, rois, spotting
+from metst_lib.datasets import statistics
 from metst_lib.events import EMOTIONS, Event, Key
 from metst_lib.flow import RoiFlow
 from metst_lib.study import rows
@@ -21,6 +23,13 @@ from metst_lib.synthetic.replicates import Replicate
 LEVEL = 0.95
 KINDS = ("micro", "macro", "blink", "talk", "gaze")
 _BASELINE = "flow-magnitude"
+_SAID = {
+    "floor": "noise floor (px)",
+    "under": "share of MEs under it",
+    "spotting": "training-free spotter's F1",
+    "false_alarms": "its false alarms per minute",
+    "uf1": "training-free recogniser's UF1 on true intervals",
+}
 
 
 @dataclass(frozen=True)
@@ -31,12 +40,24 @@ class Hardness:
     its, per minute. uf1: of its recogniser on the true intervals."""
 
     key: str
-    roi_set: str
     floor: float
     under: float
     spotting: float
     false_alarms: float
     uf1: float
+
+
+def described(replicate: Replicate) -> pd.DataFrame:
+    """The replicate's statistics, and how hard it is by both sets of regions: what, value (text)."""
+    of_set = statistics.statistics(replicate.videos)
+    lines = [("difficulty", replicate.difficulty.key), ("replicate", f"{replicate.number} (synthetic)")]
+    lines += [(name, f"{value:.3g}") for name, value in of_set.items()]
+    for roi_set in rois.ROI_SETS:
+        found = hardness(replicate, roi_set)
+        lines += [
+            (f"{roi_set} regions: {said}", f"{getattr(found, name):.3f}") for name, said in _SAID.items()
+        ]
+    return pd.DataFrame(lines, columns=["what", "value"])
 
 
 def hardness(replicate: Replicate, roi_set: str = "5") -> Hardness:
@@ -54,20 +75,19 @@ def hardness(replicate: Replicate, roi_set: str = "5") -> Hardness:
     minutes = sum(video.n_frames / video.fps for video in replicate.videos) / 60
     uf1 = metrics.evaluate(named, truth).recognition.uf1
     key = replicate.difficulty.key
-    return Hardness(key, roi_set, floor, under, spotted.f1, spotted.fp / minutes, uf1)
+    return Hardness(key, floor, under, spotted.f1, spotted.fp / minutes, uf1)
 
 
 def noise_floor(replicate: Replicate, roi_set: str = "5") -> tuple[float, float]:
     """The noise floor in px, and the share of MEs that stay under it, see `Hardness`."""
     events = [e for v in replicate.truth.values() for e in v]
     k_p = spotting.half_width(events)
-    rest = _out_and_back(replicate.flow(roi_set, KINDS), k_p)
-    others = replicate.flow(roi_set, KINDS[1:])
+    rest = replicate.flow(roi_set, KINDS)
     alone = {
-        key: replace(flow, values=flow.values - replicate.flow(roi_set, KINDS)[key].values)
-        for key, flow in others.items()
+        key: replace(flow, values=flow.values - rest[key].values)
+        for key, flow in replicate.flow(roi_set, KINDS[1:]).items()
     }
-    floor = float(np.quantile(np.concatenate(list(rest.values())), LEVEL))
+    floor = float(np.quantile(np.concatenate(list(_out_and_back(rest, k_p).values())), LEVEL))
     moved = _out_and_back(alone, k_p)
     peaks = [
         moved[key][e.onset : e.offset + 1].max()

@@ -78,6 +78,12 @@ class Bumps:
         """The same field, `factor` times as strong."""
         return Bumps(self.centres, self.peaks * factor, self.widths)
 
+    @classmethod
+    def sum(cls, fields: Iterable["Bumps"]) -> "Bumps":
+        """The fields one on another; none of them moves nothing."""
+        parts = [(field.centres, field.peaks, field.widths) for field in fields]
+        return cls(*map(np.concatenate, zip(*parts, strict=True))) if parts else cls([], [], [])
+
 
 #: A displacement field: points (..., 2) → displacement there (..., 2).
 Displacement = Callable[[np.ndarray], np.ndarray]

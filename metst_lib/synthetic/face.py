@@ -4,8 +4,9 @@ The base face is `skimage.data.astronaut()` (public domain, inside the scikit-im
 landmarks (`astronaut_landmarks_68.csv`). A subject (`Face`) is that face up-sampled 2.7–3.1 times, warped
 smoothly, mirrored or not, sharpened, given a skin texture (up-sampled skin has none, and optical flow needs
 one), a gamma, contrast and light. A video (`Film`) moves it: one `cv2.remap` per frame by a sum of Gaussian
-displacement fields around Action Unit centres and the head's motion; lids that slide over the eyes; flicker;
-sensor noise of σ = 2 grey levels. It stands in for the recordings of the paper's Sec. IV-A.
+displacement fields around Action Unit centres and the head's motion; lids that slide over the eyes; flicker
+and passing changes of light; sensor noise of σ = 2 grey levels. Actions that overlap add up. It stands in for
+the recordings of the paper's Sec. IV-A.
 
 **The truth** (`Film.truth`). "px" are pixels of the 320-px face crop: image px × 320 / (9 g).
 
@@ -100,6 +101,8 @@ class Film:
         self._noise_at = rng.integers(0, _NOISE_SIZE - SIZE, (script.n_frames, 2))
         slow = np.sin(2 * np.pi * (np.arange(script.n_frames) / script.fps / 7.0 + rng.random()))
         self._gain = 1 + FLICKER_SLOW * slow + FLICKER_FAST * rng.standard_normal(script.n_frames)
+        self._gain *= 1 + self._waves["light"]
+        self._across = np.linspace(-1, 1, SIZE, dtype=np.float32)
         g, landmarks = self.face.g, self.face.landmarks
         # the nose stands out of the face: turning the head moves it further than the rest
         self._nose = Bumps(landmarks[30], [1.0, 0.0], [1.5 * g])
@@ -113,17 +116,14 @@ class Film:
             raise IndexError(f"frame {t} of a film of {len(self)} frames")
         t %= len(self)
         turn, shift = self._head(t)
-        action, image = self._acting(t), self.face.image
-        course = 0.0 if action is None else self._courses[action][t]
-        if action is not None and self.script.actions[action].kind == "blink":
-            image = self.face.with_lids(course)
+        acting, image = self._acting(t), self.face.with_lids(self._closure(t))
         # image point x shows the neutral face's point y − displacement(y), y = turn · x + shift
         to_grid = np.column_stack([turn, shift]) / _STEP
         at, maps = np.arange(SIZE), []
         for c, channel in enumerate(("yaw", "pitch")):
             displacement = self._nose_grid * np.float32(self._waves[channel][t])
-            if action is not None:
-                displacement += self._grids[action][c] * np.float32(course)
+            for n, course in acting:
+                displacement += self._grids[n][c] * np.float32(course)
             displacement = cv2.warpAffine(displacement, to_grid, (SIZE, SIZE), **_ENLARGED)
             across = (turn[c, 0] * at + shift[c] + _MARGIN).astype(np.float32)
             down = (turn[c, 1] * at).astype(np.float32)
@@ -131,16 +131,15 @@ class Film:
             displacement += down[:, None]
             maps.append(displacement)
         frame = cv2.remap(image, *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        if slope := self._waves["light_x"][t]:
+            frame *= 1 + np.float32(slope) * self._across
         row, column = self._noise_at[t]
         noise = self._noise[row : row + SIZE, column : column + SIZE]
         return cv2.addWeighted(frame, float(self._gain[t]), noise, 1.0, 0.0, dtype=cv2.CV_8U)
 
     def field(self, t: int) -> np.ndarray:
         """Displacement by expressions (blinks: the pull, not the lids), (480, 480, 2) in image px."""
-        action = self._acting(t)
-        if action is None:
-            return np.zeros((SIZE, SIZE, 2))
-        return self._fields[action].grid(np.arange(SIZE)) * self._courses[action][t]
+        return self._moved(t).grid(np.arange(SIZE))
 
     def truth(self, frames: Sequence[int] | None = None) -> dict[str, np.ndarray]:
         """The truth (see the module) at the given frames, or all: landmarks, expression, head, rois, float32.
@@ -150,15 +149,10 @@ class Film:
         face, frames = self.face, range(len(self)) if frames is None else frames
         rows = []
         for t in frames:
-            number = self._acting(t)
-            parallax, rest = self._parallax(t), face.landmarks
-            field, rois = np.zeros_like, np.zeros((len(ROIS), 2))
-            if number is not None:
-                course = self._courses[number][t]
-                field = self._fields[number].scaled(course).at
-                rois = self._region_means[number] * course
-                if self.script.actions[number].kind == "blink":
-                    rest = face.lid_landmarks(course)
+            parallax, field = self._parallax(t), self._moved(t).at
+            rest, rois = face.lid_landmarks(self._closure(t)), np.zeros((len(ROIS), 2))
+            for n, course in self._acting(t):
+                rois += self._region_means[n] * course
             # the frame shows at y the source at y − parallax(y) − field(y), and then moves with the head
             moved = followed(rest, lambda points, a=parallax, b=field: a(points) + b(points))
             nose = self._seen(followed(face.landmarks[_NOSE], parallax), t)
@@ -175,9 +169,19 @@ class Film:
         regions, scale = self.face.regions(), self.face.crop_scale
         return [np.array([f.at(points).mean(0) for points in regions]) * scale for f in self._fields]
 
-    def _acting(self, t: int) -> int | None:
-        """Number of the action under way at frame t; scripts keep actions apart, so there is one at most."""
-        return next((n for n, a in enumerate(self.script.actions) if a.onset < t < a.offset), None)
+    def _acting(self, t: int) -> list[tuple[int, float]]:
+        """The actions under way at frame t: their numbers, and how far each has come."""
+        under_way = (n for n, a in enumerate(self.script.actions) if a.onset < t < a.offset)
+        return [(n, self._courses[n][t]) for n in under_way]
+
+    def _moved(self, t: int) -> Bumps:
+        """The field of all actions under way."""
+        return Bumps.sum(self._fields[n].scaled(course) for n, course in self._acting(t))
+
+    def _closure(self, t: int) -> float:
+        """How far the lids are shut."""
+        shut = (course for n, course in self._acting(t) if self.script.actions[n].kind == "blink")
+        return max(shut, default=0.0)
 
     @cached_property
     def _grids(self) -> list[np.ndarray]:

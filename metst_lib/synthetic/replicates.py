@@ -4,7 +4,7 @@ A replicate is a whole data set of its own: other subjects, other scripts. Its f
 subjects. Replicate 0 is for settings and never counted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -39,12 +39,15 @@ class Replicate:
         size = len(names) // self.difficulty.groups
         return tuple(tuple(names[i : i + size]) for i in range(0, len(names), size))
 
-    @lru_cache(maxsize=4)  # noqa: B019
-    def flow(self, roi_set: str = "5", without: tuple[str, ...] = ()) -> dict[Key, RoiFlow]:
+    def flow(self, roi_set: str = "5", without: Iterable[str] = ()) -> dict[Key, RoiFlow]:
         """The ROI flow of every video in windows of `WINDOW` frames; without: kinds of actions left out of
-        it, such as "micro", the truth unchanged."""
+        it, such as "micro", the truth unchanged. ValueError for an unknown set."""
+        return self._flow(roi_set, tuple(without))
+
+    @lru_cache(maxsize=4)  # noqa: B019
+    def _flow(self, roi_set: str, without: tuple[str, ...]) -> dict[Key, RoiFlow]:
         if roi_set != "18":
-            whole = self.flow("18", without)
+            whole = self._flow("18", without)
             return {key: study_signals.narrowed(flow, roi_set) for key, flow in whole.items()}
         drawn = self.scripts.items()
         return {
@@ -52,11 +55,14 @@ class Replicate:
         }
 
 
-@lru_cache(maxsize=4)
 def replicate(number: int, what: Difficulty | None = None) -> Replicate:
     """The replicate of this number at a difficulty, the frozen one where none is given; the same arguments
     give the same one."""
-    what = what or difficulty()
+    return _replicate(number, what or difficulty())
+
+
+@lru_cache(maxsize=4)
+def _replicate(number: int, what: Difficulty) -> Replicate:
     scripts = study_script.write_scripts(number, what)
     videos = [Video(*key, drawn.fps, drawn.n_frames, drawn.events) for key, drawn in scripts.items()]
     return Replicate(number, tuple(videos), scripts, what)

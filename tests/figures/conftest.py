@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from pictures import (
     BARE,
+    BESIDE,
     CANDIDATES,
     DIFFERENCES,
     DISTRACTORS,
@@ -113,6 +114,7 @@ def everything(landmarks, moving, output):
         ),
         "thresholds": figures.thresholds({"set": {"ours": [(0.5, 0.4, 0.6)] * 2}}, [0.5, 0.6], 0.55),
         "protocols": figures.protocols({"set": ([0.1, 0.2], 0.2, {"p": {"0.55": 0.15}})}),
+        "pixels_beside_signals": figures.pixels_beside_signals(BESIDE),
         "parts": figures.parts({"all": {"hit": 5, "missed": 9}}, "What is in it"),
         "key_regions": figures.key_regions([view, dataclasses.replace(view, title="b")], FPS),
     }

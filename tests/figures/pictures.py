@@ -38,6 +38,19 @@ DIFFERENCES = pd.DataFrame(
 REGIONS = ["left brow", "mouth"]
 FACE = [np.full((320, 320), 100 + n % 50, np.uint8) for n in range(FRAMES)]
 FLOW = np.arange(4 * 40, dtype=float).reshape(4, 40) / 40
+BESIDE = pd.DataFrame(
+    [
+        (source, measure, kind, name, 9, value, value / 2, 2 * value)
+        for source, value in (("pixels", 0.4), ("signals", 0.5))
+        for measure, kind, name in (
+            ("noise", "rest", "mouth"),
+            ("second", "rest", "mouth"),
+            ("length", "micro", "mouth"),
+            ("F1", "micro", "leave two out"),
+        )
+    ],
+    columns=["synthetic source", "measure", "kind", "name", "n", "value", "low", "high"],
+)
 TST = [
     ("flow", (30, 10)),
     ("stem", (30, 64)),
