@@ -26,7 +26,7 @@ demo: .venv/ready  # the whole compendium on the synthetic set: tables, figures,
 	@echo "Page to open:        data/runs/synthetic/index.html"
 
 edition: .venv/ready  # the stored edition, figures/synthetic/: what is missing of the study's REPLICATES, then all its tables
-	.venv/bin/metst study run --replicates "$(REPLICATES)" --jobs $(if $(filter all,$(JOBS)),$$(.venv/bin/python -c "import os; print(os.cpu_count())"),$(JOBS))
+	.venv/bin/metst study run --replicates "$(REPLICATES)" $(FOLDS_AT_ONCE)
 	.venv/bin/metst study tables
 
 reproduce: .venv/ready  # the same on a data set under data/: make reproduce DATASET=casme3 SEEDS=3 JOBS=4 [RELEASED=path/to/ME-TST]

@@ -224,7 +224,7 @@ def _own(
     """One of the study's own tables, with what it says below."""
     named = list(dict.fromkeys(row for of in sources for row in of))
     below = (*ours.about, *ours.missing(named), *said)
-    return Table(name, f"{title} ({ours.kind})", frame, below, {}, sources, ours.behind(named))
+    return Table(name, f"{title}. Ours: {ours.kind}", frame, below, {}, sources, ours.behind(named))
 
 
 def _cells(ours: Ours, row: str, measures: Mapping[str, str]) -> dict[str, str]:
@@ -328,7 +328,7 @@ def _confusion(ours: Ours) -> Table:
         totals = np.maximum(seen.sum(axis=1), 1)
         cells = [f"{n} ({n / total:.0%})" for n, total in zip(column.tolist(), totals, strict=True)]
         frame[f"called {said}, {ours.where}, ours"] = found.lacking or cells
-    title = f"Confusion of {found.title} on spotted MEs, summed over replicates and seeds"
+    title = f"Confusion of {found.title}, all its runs together"
     sources = [(CONFUSED,)] * len(SCORED)
     return _own(ours, "study_confusion", title, frame, sources, *_shared(seen))
 
