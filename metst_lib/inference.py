@@ -1,19 +1,21 @@
 """How sure a score is: intervals and paired differences, by the jackknife.
 
-Micro-expressions of one face are not independent, so whole subjects are left out, not events; where there are
-several replicates (independent data sets) whole replicates are, since the subjects of one share their
-training. A measure is taken of counts pooled over subjects and replicates, and averaged over seeds: the
-interval speaks of other subjects, the spread over seeds is told apart from it.
+Micro-expressions of one face are not independent, so whole subjects are left out, not events. Subjects that
+were left out together share a training: then they are one unit (`units`). Replicates (independent data sets)
+are left out whole, since the subjects of one share their data. A measure is taken of counts pooled over
+subjects and replicates and averaged over seeds; the spread over seeds is told apart from the interval.
 
 Each of n units left out once gives n values; their spread is that of the measure, with n − 1 degrees of
 freedom of Student's t (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, ch. 11). A measure between
 0 and 1 is taken on the logit, so that no interval leaves that range.
 
-Of 95 % intervals, measured on 5,000 drawn studies of 8, 24 and 94 subjects, so many hold the truth: spotting
-F1 of .62 .959 .951 .955, of .14 .957 .953 .948; STRS of .41 .946 .954 .953, of .09 .909 .956 .953; UF1 with
-32, 96, 380 hits .925 .953 .945, with 11, 34, 130 hits only .845 .920 .952: recognition of so few is not told.
-Of 2 to 10 replicates, .944 to .955, however much they differ (two give intervals up to four times as wide as
-their subjects would). Two variants alike differ in 3.4 to 5.5 %, in UF1 of few hits in 6 to 7 %.
+What holds (5,000 drawn studies a number, `metst study simulate`, figures/synthetic/inference_coverage.md):
+95 % intervals of 8, 24, 94 subjects held spotting F1 in .947 to .962; recognition F1, UF1 and STRS with 20
+hits or more in .948 to .970; with fewer UF1 fell to .85, so nothing is told of it (0 … 1, STRS up to F1's
+high). Of 5 replicates all measures .946 to .957; left out by groups F1 only .81 to .87, by subjects .76 to
+.82. Two variants alike differ in 3.6 to 5.8 % by interval or p (of few hits by interval: UF1 6.4 with 27, 6.8
+with 9, there STRS 2.9; by p UF1 1.7), with whole replicates in 4.5 to 5.5 %. Groups of several replicates are
+units only where no data set suits one variant better: else 7 to 20 %; subjects of groups: 10 to 33 %.
 
 Glossary: S subjects, R replicates, K seeds, n units left out, C = 3 scored emotions.
 """
@@ -37,7 +39,6 @@ FEWEST_HITS = 20
 #: Two variants whose measures differ by less are alike: what "no difference" may at most mean.
 ALIKE = 0.02
 
-#: Subject → what is left out with it; for arrays of counts the units of subjects 0 … S − 1.
 Units = Mapping[str, Hashable] | Sequence[Hashable] | None
 
 
@@ -75,7 +76,8 @@ def interval(
     """A measure and its interval from counts: int (S, 3), (R, S, 3) or (K, R, S, 3) of TP, FP, FN; with 18
     columns, the confusion of the C classes (C · 5) after them, any of `MEASURES`.
 
-    units: what is left out, as the module says; where None subjects, of several replicates whole ones.
+    units: subject → what is left out with it, within a replicate (for counts, of subject 0 … S − 1); None:
+    each subject alone, of several replicates whole ones. Of fewer than 20 scored hits no recognition is told.
     Where a unit left out makes the value 0 or 1 (one subject has all hits), the jackknife is taken without
     the logit and cut to 0…1. Where no subject has a hit, it has no spread: low is 0 and high the share of
     subjects with a hit that would leave S without one in (1 − level) / 2 of all studies, which bounds every
@@ -184,8 +186,11 @@ def contrast(a: np.ndarray, b: np.ndarray, measure: str, level: float, ways: np.
         bounds.append((np.where(unknown, -none, low), np.where(unknown, none, high)))
     if n < FEWEST:
         error = _error(left)
-        ratio = np.divide(np.abs(value), error, out=np.zeros_like(value), where=error > 0)
-        p = np.where(error > 0, 2 * student.sf(ratio, n - 1), np.where(value == 0, 1.0, 2.0 ** (1 - n)))
+        varies = error > 1e-12
+        ratio = np.divide(np.abs(value), error, out=np.zeros_like(value), where=varies)
+        p = np.where(
+            varies, 2 * student.sf(ratio, n - 1), np.where(np.abs(value) < 1e-12, 1.0, 2.0 ** (1 - n))
+        )
     else:
         moved, both = ways @ (b - a), (a + b).sum(axis=-2, keepdims=True)
         swapped = a.sum(axis=-2, keepdims=True) + moved  # (K, …, ways, columns)
