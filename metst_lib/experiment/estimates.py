@@ -28,7 +28,8 @@ class Found:
 
     scores: replicate (an independent data set) → seed → its scores, the same seeds for each. beside: F1 by
     chance and false alarms per minute, means over all; () where lengths are not known. lacking: stands in
-    place of every number; partly: behind every number. units: what subjects are left out with (`inference`).
+    place of every number; partly: behind every number. units: what subjects of a single replicate are left
+    out with; of several, whole ones are left out.
     """
 
     title: str
@@ -42,6 +43,11 @@ class Found:
     def nested(self) -> list[list[metrics.Scores]]:
         """The scores by replicate and seed, as `inference` takes them."""
         return [list(of.values()) for of in self.scores.values()]
+
+    @property
+    def left_out(self) -> Mapping[str, str] | None:
+        """The units of `inference`."""
+        return self.units if len(self.scores) == 1 else None
 
     def measured(self, measure: str) -> list[float]:
         """A measure for each seed, of several replicates for each of these (the mean over its seeds)."""
@@ -88,7 +94,7 @@ def estimates(source: Found | Sequence[Run]) -> dict[str, Estimate]:
     """Each of `metrics.MEASURES` of one variant; the runs, its seeds, must be complete."""
     found, made = found_in(source), {}
     for measure in metrics.MEASURES:
-        one = inference.interval_of(found.nested, measure, units=found.units)
+        one = inference.interval_of(found.nested, measure, units=found.left_out)
         made[measure] = Estimate(tuple(found.measured(measure)), one.low, one.high, one.value)
     return made
 
@@ -164,7 +170,7 @@ def differences(a: Found | Sequence[Run], b: Found | Sequence[Run]) -> dict[str,
     over = "replicate" if len(a.scores) > 1 else "seed"
     return {
         measure: Difference.of(
-            inference.paired(a.nested, b.nested, measure=measure, units=a.units),
+            inference.paired(a.nested, b.nested, measure=measure, units=a.left_out),
             [x - y for x, y in zip(a.measured(measure), b.measured(measure), strict=True)],
             over,
         )

@@ -1,9 +1,8 @@
 """The study's tables, from the committed counts alone: no network, no curve, no run folder.
 
 Tables I–V as `experiment.tables` makes them of runs, and the study's own: all rows, the pairs that answer a
-claim, the controls, what differs between rows, which expressions are confused. Of several replicates counts
-are pooled; what is left out for an interval is a group of subjects of one replicate, since it was left out of
-one training.
+claim, the controls, what differs between rows, which expressions are confused. Counts are pooled over
+replicates, and whole replicates are left out for an interval; of a single one its groups of subjects.
 """
 
 import dataclasses
@@ -85,12 +84,12 @@ class Study:
         if absent := [n for n in range(1, edition.REPLICATES + 1) if n not in self.replicates]:
             said.append(f"of {edition.REPLICATES} replicates {', '.join(map(str, absent))}")
         for row in names:
-            lacks = [
-                f"replicate {replicate}, seed {seed}"
-                for replicate in self.replicates
-                for seed in edition.seeds(row)
-                if (replicate, row, seed) not in self.counted
-            ]
+            seeds, lacks = edition.seeds(row), []
+            for replicate in self.replicates:
+                gone = [str(seed) for seed in seeds if (replicate, row, seed) not in self.counted]
+                if gone:
+                    which = "" if len(gone) == len(seeds) else f" seed {', '.join(gone)}"
+                    lacks.append(f"replicate {replicate}{which}")
             if lacks:
                 said.append(f"{rows.ROWS[row].what.title}: {', '.join(lacks)}")
         if not said:
@@ -105,13 +104,16 @@ class Study:
     def about(self) -> str:
         """Of what and how much the numbers are made."""
         one = next(iter(self.counted.values()))
+        several = len(self.replicates) > 1
         subjects, minutes = len(one.scores.by_subject), one.seconds / 60
         return (
             f"Ours: {len(self.replicates)} replicates of {subjects} subjects and {minutes:.0f} minutes of "
             f"synthetic signals each (difficulty {one.run.difficulty}), {len(one.groups)} groups of subjects "
             "left out in turn, all videos counted, scorer `strict`. Counts are pooled over replicates, "
             "measures are means over seeds; ± is the standard deviation over replicates, in brackets stands "
-            "the 95 % interval (jackknife over the groups left out)."
+            f"the 95 % interval (jackknife over {'replicates' if several else 'groups'}). They say how the "
+            "methods compare with each other on these signals, and nothing about the published columns, which "
+            "come from real data."
         )
 
     def caption(self) -> str:

@@ -52,10 +52,9 @@ def test_all_tables_are_made_from_counts_and_say_what_they_are_of(made):
     assert len(made["study_differences"].frame) == len(rows.PAIRS)
 
 
-def test_numbers_are_those_of_counts_pooled_over_replicates_with_groups_left_out(made, study, whole):
+def test_numbers_are_those_of_counts_pooled_over_replicates_with_whole_ones_left_out(made, study, whole):
     nested = [[whole[n, "me-tst-plus", seed].scores for seed in (0, 1)] for n in (1, 2)]
-    groups = {"s0": "1", "s1": "1", "s2": "2", "s3": "2"}
-    expected = inference.interval_of(nested, "spotting.f1", units=groups)
+    expected = inference.interval_of(nested, "spotting.f1")
     cell = made["study_rows"].frame.set_index("Row").loc["ME-TST+", "F1 spot., synthetic study, ours"]
     assert cell.startswith(f"{expected.value:.4f} ± ") and cell.endswith(
         f"[{expected.low:.2f}, {expected.high:.2f}]"
@@ -67,9 +66,20 @@ def test_numbers_are_those_of_counts_pooled_over_replicates_with_groups_left_out
     assert expected.value == pytest.approx(2 * total[0] / (2 * total[0] + total[1] + 2))  # two MEs missed
 
 
+def test_of_a_single_replicate_its_groups_are_left_out(whole):
+    one = tables.Study({name: found for name, found in whole.items() if name[0] == 1})
+    scores = [whole[1, "me-tst", seed].scores for seed in (0, 1)]
+    groups = {"s0": "1", "s1": "1", "s2": "2", "s3": "2"}
+    expected = inference.interval_of(scores, "strs", units=groups)
+    found = estimates.estimates(one.found("me-tst"))["strs"]
+    assert (found.low, found.high) == (expected.low, expected.high)
+    assert expected.low != inference.interval_of(scores, "strs").low
+    assert "jackknife over groups" in one.about() and one.replicates == [1]
+
+
 def test_what_is_missing_is_named_and_never_in_a_mean_without_a_word(made, study):
     note = " ".join(made["table1_spotting_f1"].notes)
-    assert "Missing from this edition: of 5 replicates 3, 4, 5; BoostingVRME: replicate 2, seed 0." in note
+    assert "Missing from this edition: of 5 replicates 3, 4, 5; BoostingVRME: replicate 2." in note
     cell = made["table1_spotting_f1"].frame.set_index("Method").loc["BoostingVRME (ours)"]
     assert cell["synthetic study, ours"].endswith("] (replicate 1 only)")
     frame = made["study_rows"].frame.set_index("Row")["Replicates × seeds"]
