@@ -23,6 +23,7 @@ from metst_lib._files import digest, write_text
 from metst_lib.datasets.landmarks import DlibLandmarker
 from metst_lib.events import Key, Video
 from metst_lib.experiment import records
+from metst_lib.experiment.provenance import CHECKOUT
 from metst_lib.flow import Landmarker, RoiFlow
 from metst_lib.study import rows
 from metst_lib.synthetic import predictor
@@ -144,8 +145,9 @@ def write(table: pd.DataFrame, path: str | Path) -> Path:
     return write_text(path, table.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
 
 
-def read(path: str | Path) -> pd.DataFrame:
-    """Read it. ValueError naming the file where its columns are others."""
+def read(path: str | Path = "") -> pd.DataFrame:
+    """Read it, by default the committed one. ValueError naming the file where its columns are others."""
+    path = path or CHECKOUT / "figures" / "synthetic" / TABLE
     table = pd.read_csv(path)
     if list(table) != COLUMNS:
         raise ValueError(f"{path} is no table of pixels beside signals: its columns are others")
