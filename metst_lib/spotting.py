@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from scipy.signal import find_peaks
+from scipy.signal import find_peaks, peak_prominences
 
 from metst_lib.events import CLASSES, EMOTIONS, NEUTRAL, Event, Prediction, clip
 
@@ -31,6 +32,7 @@ CHOICES = {
     "growth": ("none", "curve"),
     "neutral": ("learned", "zero"),
     "cut": ("first", "last"),
+    "edges": ("padded", "whole"),
 }
 
 
@@ -69,7 +71,10 @@ class Rule:
     recogniser's vote for neutral drops the interval. width: k_p from their mean or their median length.
     growth: intervals are peak ± k_p, or follow the score (`grow`; BoostingVRME). neutral: its logit as it
     was learned, or 0, so that it wins only where all emotions are negative (the authors' code from August
-    2025 on). cut: intervals are cut to the video before the vote, or after it (the authors').
+    2025 on). cut: intervals are cut to the video before the vote, or after it (the authors'). prominence: how
+    far a peak rises above the higher of the two valleys beside it, at least, as a share of max − mean; 0 asks
+    nothing (the paper's). It drops second peaks on one hump. edges: the average counts what lies beyond the
+    video as zero, or is taken of whole windows only, and mean, maximum and peaks of these (SL-Swin's).
     """
 
     kind: str = "micro"
@@ -80,6 +85,8 @@ class Rule:
     growth: str = "none"
     neutral: str = "learned"
     cut: str = "first"
+    prominence: float = 0.0
+    edges: str = "padded"
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
@@ -87,6 +94,8 @@ class Rule:
                 raise ValueError(f"unknown {name} {value!r} of a rule; known: {', '.join(known)}")
         if np.isnan(self.p):
             raise ValueError("the height p of a rule's threshold is no number")
+        if not self.prominence >= 0:
+            raise ValueError(f"the prominence of a rule must be 0 or more, got {self.prominence}")
 
     def fitted(self, events: Iterable[Event]) -> Rule:
         """The rule with k_p of these events, where it has none yet."""
@@ -98,7 +107,8 @@ class Rule:
         """Every interval that a prediction proposes, before any is dropped. ValueError without k_p."""
         if self.half_width is None:
             raise ValueError("the rule has no half width (k_p) yet: it comes from the training subjects")
-        how = {name: getattr(self, name) for name in ("growth", "neutral", "cut")}
+        names = "growth", "neutral", "cut", "prominence", "edges"
+        how = {name: getattr(self, name) for name in names}
         return candidates(prediction.score, prediction.logits, self.half_width, self.p, **how)
 
     def events(self, proposed: Iterable[Candidate]) -> list[Event]:
@@ -159,6 +169,11 @@ def smooth(score: np.ndarray, half_width: int) -> np.ndarray:
     return (total[2 * reach : -1] - total[: -2 * reach - 1]) * (step / width)
 
 
+def inside(n_frames: int, half_width: int, edges: str = "padded") -> slice:
+    """The frames whose average decides: all, or those whose whole window lies in the video."""
+    return slice(half_width, max(half_width, n_frames - half_width + 1)) if edges == "whole" else slice(None)
+
+
 def threshold(score: np.ndarray, p: float = P) -> float:
     """mean + p · (max − mean) of a (smoothed) score: peaks below it are not events."""
     mean = float(np.mean(score))
@@ -174,6 +189,8 @@ def candidates(
     growth: str = "none",
     neutral: str = "learned",
     cut: str = "first",
+    prominence: float = 0.0,
+    edges: str = "padded",
 ) -> list[Candidate]:
     """Every interval that the spotting score (T,) proposes, by time, with its vote over the logits (T, 5).
 
@@ -181,7 +198,8 @@ def candidates(
     apart the highest stays, of equally high ones the earliest. Flat scores and scores without a peak give an
     empty list. Frames onset + 1 … offset − 2 vote (the authors' open interval), each for its arg-max class;
     of equally many votes the class seen first wins. An interval too short to hold such a frame (k_p = 1) is
-    decided by its peak. growth, neutral and cut: see `Rule`.
+    decided by its peak. growth, neutral, cut, prominence and edges: see `Rule`. A peak that its
+    higher neighbour has displaced does not come back where that one is not prominent.
 
     Raises ValueError for NaN or infinite values, shapes that disagree, or a half width below 1.
     """
@@ -190,8 +208,13 @@ def candidates(
     # Zero-padded smoothing turns a constant score into a plateau with a "peak" in its middle.
     if len(score) == 0 or np.ptp(score) <= FLAT * np.abs(score).max():
         return []
-    smoothed = smooth(score, half_width)
-    peaks = _apart(find_peaks(smoothed, height=threshold(smoothed, p))[0], smoothed, half_width)
+    smoothed, within = smooth(score, half_width), inside(len(score), half_width, edges)
+    if not len(seen := smoothed[within]):
+        return []
+    peaks = _apart(find_peaks(seen, height=threshold(seen, p))[0], seen, half_width)
+    if prominence:
+        peaks = _prominent(peaks, seen, prominence)
+    peaks = [peak + (within.start or 0) for peak in peaks]
     intervals = [(peak, peak - half_width, peak + half_width) for peak in peaks]
     if growth == "curve":
         intervals = grow(score, peaks, half_width)
@@ -274,6 +297,14 @@ def _apart(peaks: np.ndarray, height: np.ndarray, least: int) -> list[int]:
     return sorted(kept)
 
 
+def _prominent(peaks: list[int], smoothed: np.ndarray, share: float) -> list[int]:
+    """Those whose prominence is share · (max − mean) or more, of the whole curve and without a window."""
+    least = share * (float(np.max(smoothed)) - float(np.mean(smoothed)))
+    return [
+        peak for peak, own in zip(peaks, peak_prominences(smoothed, peaks)[0], strict=True) if own >= least
+    ]
+
+
 def _check(score: np.ndarray, emotion: np.ndarray, half_width: int) -> None:
     _checked(half_width)
     if score.ndim != 1 or emotion.shape != (len(score), len(CLASSES)):
@@ -299,16 +330,22 @@ def _checked(half_width: int) -> int:
 
 
 def ranked(
-    score: np.ndarray, logits: np.ndarray, half_width: int, relative: bool = False, kind: str = "micro"
+    score: np.ndarray,
+    logits: np.ndarray,
+    half_width: int,
+    relative: bool = False,
+    kind: str = "micro",
+    **how: Any,
 ) -> list[tuple[Event, float]]:
     """Every local peak as an interval peak ± k_p, by time, with its height: what `metrics.ranking` takes.
 
-    Height is that of the smoothed score; relative, with its mean as 0 and its maximum as 1. Errors as in
-    `candidates`.
+    Height is that of the smoothed score; relative, with its mean as 0 and its maximum as 1. how: growth,
+    prominence and edges as `candidates` takes them. Errors as there.
     """
-    found = candidates(score, logits, half_width, p=-np.inf)
+    found = candidates(score, logits, half_width, p=-np.inf, **how)
     low, top = 0.0, 1.0
     if relative and found:
-        low, top = (threshold(smooth(score, half_width), p) for p in (0, 1))
+        seen = smooth(score, half_width)[inside(len(score), half_width, how.get("edges", "padded"))]
+        low, top = (threshold(seen, p) for p in (0, 1))
     events = Rule(kind, half_width, result_synergy=False).events(found)
     return [(event, (c.height - low) / (top - low)) for event, c in zip(events, found, strict=True)]

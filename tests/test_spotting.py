@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.signal import find_peaks
 
 from metst_lib.events import CLASSES, Event, Prediction
 from metst_lib.spotting import (
@@ -19,6 +20,7 @@ from metst_lib.spotting import (
     find_events,
     grow,
     half_width,
+    inside,
     ranked,
     smooth,
     threshold,
@@ -361,7 +363,7 @@ def test_an_interval_may_be_cut_to_the_video_before_or_after_its_vote():
     assert (first.vote, last.vote) == ("negative", "surprise")
 
 
-@pytest.mark.parametrize("field", ["width", "growth", "neutral", "cut"])
+@pytest.mark.parametrize("field", ["width", "growth", "neutral", "cut", "edges"])
 def test_a_rule_refuses_what_it_does_not_know(field):
     with pytest.raises(ValueError, match=f"unknown {field} 'x' of a rule; known: "):
         Rule(**{field: "x"})
@@ -372,6 +374,46 @@ def test_a_rule_hands_all_that_it_says_to_the_search():
     rule = Rule(half_width=3, growth="curve", neutral="zero", cut="last")
     (event,) = rule.find(Prediction(score, np.tile([1.0, 0, 0, 0, 9], (40, 1))))
     assert (event.onset, event.apex, event.offset, event.emotion) == (10, 16, 20, "negative")
+
+
+def test_of_two_peaks_on_one_hump_prominence_keeps_the_higher():
+    # The second peak, of height 3, rises by 1 above its valley.
+    score = np.array([0, 4, 4, 4, 1, 3, 2, 4, 2, 1, *[0] * 10], dtype=float)
+    smoothed, emotion = smooth(score, 1), logits(["others"] * 20)
+    assert smoothed[:11].tolist() == [0, 2, 4, 4, 2.5, 2, 2.5, 3, 3, 1.5, 0.5]
+    assert [c.peak for c in candidates(score, emotion, 1)] == [2, 7]
+    spread = 4 - smoothed.mean()
+    for share, kept in ((0.99 / spread, [2, 7]), (1 / spread, [2, 7]), (1.01 / spread, [2])):
+        rule = Rule(half_width=1, prominence=share)
+        assert [event.apex for event in rule.find(Prediction(score, emotion))] == kept
+    assert [e.apex for e, _ in ranked(score, emotion, 1, prominence=0.5)] == [2]
+
+
+@given(st.integers(0, 10**6), st.integers(2, 12), st.floats(0, 1), st.floats(0, 1))
+def test_prominence_is_scipys_and_more_of_it_never_adds_a_peak(seed, k_p, one, other):
+    score = np.convolve(np.random.default_rng(seed).random(300), np.ones(5), "same")
+    smoothed, emotion, (less, more) = smooth(score, k_p), np.zeros((300, 5)), sorted((one, other))
+    few, many = ([c.peak for c in candidates(score, emotion, k_p, 0.2, prominence=x)] for x in (more, less))
+    assert set(few) <= set(many)
+    how = {"height": threshold(smoothed, 0.2), "prominence": less * np.ptp([smoothed.mean(), smoothed.max()])}
+    assert many == find_peaks(smoothed, distance=k_p, **how)[0].tolist()
+
+
+def test_whole_windows_take_mean_maximum_and_peaks_of_their_own():
+    # Averages of two frames; that of frame 0 and what lies before it is no whole window.
+    score, emotion = np.array([2, 2, 0, 4, 0, 0, 2, 1, 0], dtype=float), np.zeros((9, 5))
+    assert smooth(score, 1).tolist() == [1, 2, 1, 2, 2, 0, 1, 1.5, 0.5]
+    assert smooth(score, 1)[inside(9, 1, "whole")].tolist() == [2, 1, 2, 2, 0, 1, 1.5, 0.5]  # mean 1.25
+    padded, whole = (ranked(score, emotion, 1, relative=True, edges=edges) for edges in ("padded", "whole"))
+    assert [event.apex for event, _ in padded] == [1, 3, 7]
+    assert [(event.apex, height) for event, height in whole] == [(3, 1), (7, pytest.approx(1 / 3))]
+    assert candidates(score[:3], emotion[:3], 2, edges="whole") == []
+
+
+@pytest.mark.parametrize("share", [-0.1, float("nan")])
+def test_a_prominence_below_zero_or_no_number_is_refused(share):
+    with pytest.raises(ValueError, match="prominence of a rule must be 0 or more, got"):
+        Rule(prominence=share)
 
 
 def test_every_local_peak_is_ranked_and_those_over_the_threshold_are_the_candidates():

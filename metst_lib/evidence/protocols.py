@@ -9,20 +9,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
-from scipy.signal import find_peaks
 
 from metst_lib import metrics
 from metst_lib.events import Event, Key, Prediction
 from metst_lib.evidence import decoders
 from metst_lib.metrics import SCORERS, Counts
-from metst_lib.spotting import CHOICES, Rule, grow, half_width, smooth, threshold
+from metst_lib.spotting import CHOICES, Rule, half_width
 
 #: Heights of the threshold in use: the released ME-TST's, SL-Swin's, BoostingVRME's on its unseen test.
 HEIGHTS = (0.55, 0.6, 0.65)
 #: How a video's ends are smoothed: padded with zeros (ours, ME-TST), or whole windows alone (SL-Swin).
-EDGES = ("padded", "whole")
+EDGES = CHOICES["edges"]
 #: Which videos count: those with a label of the kind, or every one that has a curve.
 VIDEOS = ("with_me", "all")
 #: What a hit is: our scorers; IoU > .5 and a false positive for an empty video (SL-Swin); each truth takes
@@ -83,22 +81,9 @@ def detect(
     edges: str = "padded",
     kind: str = "micro",
 ) -> list[Event]:
-    """The intervals of a curve, without any veto. edges "padded": as `spotting.Rule`; "whole": the average of
-    2 k_p frames over whole windows only, and threshold and peaks of that; peak ± k_p is then not clipped.
-
-    A curve shorter than two such windows has none.
-    """
-    if edges == "padded":
-        rule = Rule(kind=kind, half_width=k_p, p=p, result_synergy=False, growth=growth)
-        return rule.find(prediction)
-    score = np.asarray(prediction.score, np.float64)
-    if len(score) < 2 * k_p:
-        return []
-    whole = smooth(score, k_p)[k_p : len(score) - k_p + 1]
-    peaks = find_peaks(whole, height=threshold(whole, p), distance=k_p)[0] + k_p
-    if growth == "curve":
-        return [Event(onset, offset, kind=kind) for _, onset, offset in grow(score, peaks.tolist(), k_p)]
-    return [Event(peak - k_p, peak + k_p, kind=kind) for peak in peaks.tolist()]
+    """The intervals of a curve, without any veto; growth and edges as `spotting.Rule` takes them."""
+    rule = Rule(kind=kind, half_width=k_p, p=p, result_synergy=False, growth=growth, edges=edges)
+    return rule.find(prediction)
 
 
 def count(

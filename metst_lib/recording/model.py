@@ -25,7 +25,17 @@ from metst_lib.experiment.provenance import git_revision
 from metst_lib.spotting import Rule
 
 _WEIGHTS = "weights/"
-_OF_THE_RULE = ("kind", "half_width", "p", "result_synergy", "growth", "neutral", "cut")
+_OF_THE_RULE = (
+    "kind",
+    "half_width",
+    "p",
+    "result_synergy",
+    "growth",
+    "neutral",
+    "cut",
+    "prominence",
+    "edges",
+)
 _LIMITS = Path(__file__).with_name("limits.md")
 _HOW = "`metst train` makes such a file, `make demo` the demonstration's"
 
@@ -72,6 +82,8 @@ class About:
     growth: Literal["none", "curve"] = "none"
     neutral: Literal["learned", "zero"] = "learned"
     cut: Literal["first", "last"] = "first"
+    prominence: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    edges: Literal["padded", "whole"] = "padded"
 
     @property
     def rule(self) -> Rule:

@@ -50,7 +50,7 @@ def test_a_model_keeps_the_rule_and_the_form_of_its_variant(config, model, tmp_p
     rule = dataclasses.replace(config.recipe.rule, half_width=model.about.half_width)
     assert (model.about.rule, model.about.size) == (rule, dict(config.recipe.size))
     size = {"dim": 8, "n_blocks": 2, "depth": 1, "d_state": 4, "shared_branches": True, "init": "released"}
-    own = {"growth": "curve", "neutral": "zero", "cut": "last"}
+    own = {"growth": "curve", "neutral": "zero", "cut": "last", "prominence": 0.5, "edges": "whole"}
     about = dataclasses.replace(model.about, network="METSTPlus", roi_set="18", size=size, **own)
     stored = models.save(models.Trained(build("METSTPlus", 36, **size), about), tmp_path / "model.npz")
     again = models.load(stored)
