@@ -123,8 +123,10 @@ def run(
 
     names: of rows; jobs: processes; make: gives a replicate from its number and difficulty. f1 with its 95 %
     interval over subjects; ahead: F1 less that of the training-free baseline, paired by subject, empty where
-    it is not among the names; own: whether the level is the study's own.
+    it is not among the names; own: whether the level is the study's own. ValueError for an unknown row.
     """
+    if unknown := [name for name in names if name not in rows.ROWS]:
+        raise ValueError(f"unknown row {unknown[0]!r}; known: {', '.join(rows.ROWS)}")
     own = make(TESTED).difficulty
     levels = [(sweep, *level) for sweep in sweeps for level in sweep.changed(own).items()]
     plain, erred = ([(name, e) for name in names for e in es] for es in ((0,), sorted({*errors} - {0})))
