@@ -267,17 +267,18 @@ class Mamba(nn.Module):
         return _resolve(self.backend, uz, self.d_state) == "c"
 
 
-def causal_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def causal_conv(x: Tensor, weight: Tensor, bias: Tensor, dilation: int = 1, ahead: int = 0) -> Tensor:
     """Each channel convolved over its own last k frames: a sum of k shifted copies.
 
-    x (b, l, c), weight (c, 1, k) and bias (c,) as `nn.Conv1d` keeps them -> (b, l, c). Frames before the
-    first count as zero. Channels stay last, so no transpose is needed between projections and scan.
+    x (b, l, c), weight (c, 1, k) and bias (c,) as `nn.Conv1d` keeps them -> (b, l, c). Frames beyond either
+    end count as zero. Channels stay last, so no transpose is needed between projections and scan. dilation:
+    the k frames lie so many apart; ahead: the last of them is so many frames later than the present one.
     """
     k, length = weight.shape[2], x.shape[1]
-    padded = F.pad(x, (0, 0, k - 1, 0))
+    padded = F.pad(x, (0, 0, (k - 1) * dilation - ahead, ahead))
     y = bias.expand_as(x)
     for j in range(k):
-        y = torch.addcmul(y, padded[:, j : j + length], weight[:, 0, j])
+        y = torch.addcmul(y, padded[:, j * dilation : j * dilation + length], weight[:, 0, j])
     return y
 
 

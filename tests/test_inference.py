@@ -9,7 +9,7 @@ import pytest
 from toys import random_case
 
 from metst_lib.events import Event
-from metst_lib.inference import Interval, interval, interval_of, paired
+from metst_lib.inference import Difference, Interval, holm, interval, interval_of, limits, paired
 from metst_lib.metrics import MEASURES, evaluate
 
 A = ("s1", "a")
@@ -108,14 +108,14 @@ def test_a_paired_difference_by_hand():
 
 def test_p_is_the_share_of_all_exchanges_with_as_large_a_difference():
     rng = np.random.default_rng(3)
-    a, b = rng.integers(0, 6, (2, 6, 3)) + np.array([[[1, 0, 0]], [[0, 0, 0]]])
+    a, b = rng.integers(0, 6, (2, 7, 3)) + np.array([[[1, 0, 0]], [[0, 0, 0]]])
     seen, large = f1(a) - f1(b), 0
-    for swap in itertools.product([False, True], repeat=6):
+    for swap in itertools.product([False, True], repeat=7):
         x, y = np.where(np.array(swap)[:, None], b, a), np.where(np.array(swap)[:, None], a, b)
         large += abs(f1(x) - f1(y)) >= abs(seen) - 1e-12
-    assert 2 < large < 64
+    assert 2 < large < 128
     one, other = paired(a, b), paired(b, a)
-    assert one.p == other.p == large / 64
+    assert one.p == other.p == large / 128
     assert (other.value, other.low, other.high) == pytest.approx((-one.value, -one.high, -one.low))
 
 
@@ -141,6 +141,117 @@ def test_a_paired_difference_is_tighter_than_two_intervals_suggest():
     assert (nothing.low, nothing.value, nothing.high, nothing.p) == (0, 0, 0, 1)
 
 
+def test_of_fewer_than_seven_units_p_is_students():
+    other = [[1, 1, 2], [1, 1, 0], [2, 0, 3]]
+    left = [8 / 12 - 6 / 10, 10 / 14 - 6 / 12, 6 / 10 - 4 / 8]
+    t = (12 / 18 - 8 / 15) / sqrt(2 * pvariance(left))
+    assert paired(THREE, other).p == pytest.approx(1 - t / sqrt(2 + t**2))  # two degrees of freedom
+    assert paired(THREE, THREE).p == 1
+    # Alike in each of three: no spread, so that only the exchanges tell, 2 of 8 ways.
+    assert paired([[5, 0, 0]] * 3, [[3, 0, 2]] * 3).p == 2 / 8
+
+
+def test_exchanges_of_groups_are_exact_too():
+    rng = np.random.default_rng(5)
+    a, b = rng.integers(0, 5, (2, 2, 8, 3))  # two replicates of four pairs: eight units
+    groups = a.reshape(8, 2, 3).sum(axis=1), b.reshape(8, 2, 3).sum(axis=1)
+    seen, large = f1(groups[0]) - f1(groups[1]), 0
+    for swap in itertools.product([False, True], repeat=8):
+        x, y = (np.where(np.array(swap)[:, None], *sides) for sides in (groups[::-1], groups))
+        large += abs(f1(x) - f1(y)) >= abs(seen) - 1e-12
+    assert paired(a, b, units=[0, 0, 1, 1, 2, 2, 3, 3]).p == large / 256
+
+
+# ------------------------------------------------------------------------------------------------- units
+
+
+def test_units_are_left_out_whole_and_apart_in_each_replicate():
+    counts = np.random.default_rng(0).integers(0, 6, (3, 4, 3))
+    pairs = counts.reshape(6, 2, 3).sum(axis=1)
+    found, of_sums = interval(counts, units=["x", "x", "y", "y"]), interval(pairs)
+    assert (found.value, found.low, found.high) == pytest.approx((of_sums.value, of_sums.low, of_sums.high))
+    each = interval(counts, units=range(4))
+    assert each == interval(counts.reshape(12, 3)) != interval(counts)
+
+
+def test_units_of_scores_go_by_the_subjects_names():
+    scores = evaluate(*random_case(1, subjects=8))
+    names = sorted(scores.by_subject)
+    groups = {name: number // 2 for number, name in enumerate(names)}
+    found = interval_of(scores, "spotting.f1", units=groups)
+    summed = interval(counts_of(scores).reshape(4, 2, 3).sum(axis=1))
+    assert (found.low, found.high) == pytest.approx((summed.low, summed.high))
+    assert paired(scores, scores, units=groups).p == 1
+    with pytest.raises(ValueError, match=f"units and subjects do not fit: {names[0]}$"):
+        interval_of(scores, units={name: 0 for name in names[1:]})
+    with pytest.raises(ValueError, match="units and subjects do not fit: 7"):
+        interval(counts_of(scores), units=range(7))
+    with pytest.raises(ValueError, match="at least two units"):
+        interval_of(scores, units=dict.fromkeys(names, 0))
+
+
+def test_counts_with_their_confusion_give_what_scores_give():
+    one, two = (evaluate(*random_case(seed, subjects=6)) for seed in (1, 2))
+    seeds = [
+        [
+            [part.spotting.tp, part.spotting.fp, part.spotting.fn, *np.ravel(part.confusion[:3])]
+            for _, part in sorted(run.by_subject.items())
+        ]
+        for run in (one, two)
+    ]
+    counts = np.array(seeds)[:, None]  # (seeds, one replicate, subjects, 18)
+    for name in MEASURES:
+        assert interval(counts, measure=name) == interval_of([one, two], name)
+    assert paired(counts[0], counts[1], measure="strs") == paired(one, two, measure="strs")
+
+
+# --------------------------------------------------------------------------- many comparisons, equivalence
+
+
+def test_holm_by_hand():
+    # sorted .005 .01 .03 .04, times 4 3 2 1: .02 .03 .06 .04, the last not below .06
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.5]) == [1, 1] and holm([0.04]) == [0.04] and holm([]) == []
+    assert holm([0.02, 0.02]) == [0.04, 0.04]
+    for odd in (-0.1, 1.2, float("nan")):
+        with pytest.raises(ValueError, match=f"p lies between 0 and 1, not {odd}"):
+            holm([0.5, odd])
+
+
+def test_alike_is_shown_only_where_the_90_percent_interval_lies_inside():
+    assert Difference(0.005, -0.02, 0.03, inner=(-0.019, 0.0199)).within()
+    assert not Difference(0.005, -0.02, 0.03, inner=(-0.01, 0.02)).within()  # at the limit itself
+    assert not Difference(0, 0, 0, inner=(-0.03, 0.01)).within() and not Difference(0, 0, 0).within()
+    assert Difference(0, 0, 0, inner=(-0.03, 0.01)).within(0.05)
+    for odd in (0, -0.02, float("nan")):
+        with pytest.raises(ValueError, match="a limit above 0 is wanted"):
+            Difference(0, 0, 0).within(odd)
+
+
+def test_the_interval_of_equivalence_is_that_of_90_percent_whatever_the_level():
+    other = [[1, 1, 2], [1, 1, 0], [2, 0, 3]]
+    wide, inner = paired(THREE, other, level=0.99), paired(THREE, other, level=0.90)
+    assert wide.inner == paired(THREE, other).inner == (inner.low, inner.high)
+    assert wide.low < inner.low < inner.high < wide.high
+
+
+def test_where_neither_has_a_hit_nothing_says_that_they_are_alike():
+    found = paired([[0, 3, 2]] * 8, [[0, 1, 2]] * 8)
+    assert (found.value, found.p) == (0, 1) and not found.within(0.3)
+    assert (1 - found.high) ** 8 == pytest.approx(0.025) and found.low == -found.high
+    assert paired([[2, 1, 1]] * 8, [[2, 1, 1]] * 8).within(1e-9)
+
+
+def test_of_few_hits_no_recognition_is_told_and_strs_stays_below_f1():
+    counts = np.zeros((6, 18), dtype=int)
+    counts[:, :3], counts[:, 3], counts[:, 9] = [3, 1, 2], [1, 2, 1, 2, 1, 2], 1  # 15 scored hits
+    found, strs = interval(counts, measure="recognition.uf1"), interval(counts, measure="strs")
+    assert (found.low, found.high) == (0, 1) and 0 < found.value < 1
+    assert (strs.low, strs.high) == (0, interval(counts).high)
+    told = interval(counts * 2, measure="recognition.uf1")
+    assert 0 < told.low < told.value == found.value < told.high < 1
+
+
 # --------------------------------------------------------------------------------------------- coverage
 
 
@@ -150,9 +261,9 @@ def test_intervals_of_eight_subjects_hold_the_truth_as_often_as_they_say_unlike_
     truths = 1 + rng.poisson(6, subjects)
     hits = rng.binomial(truths, rng.beta(4, 3, subjects))
     counts = np.stack([hits, rng.poisson(rng.gamma(2, 1, subjects)), truths - hits], axis=-1)
-    found = [interval(each) for each in counts]
-    held = np.mean([one.low <= 8 / 13 <= one.high for one in found])
-    assert 0.935 <= held <= 0.97
+    _, low, high = found = limits(counts.astype(float)[None], "spotting.f1")
+    assert 0.935 <= np.mean((low <= 8 / 13) & (8 / 13 <= high)) <= 0.97
+    assert interval(counts[7]) == Interval(*found[:, 7])
     draws = rng.multinomial(8, np.full(8, 1 / 8), 400)
     tp, fp, fn = np.moveaxis(draws @ counts, -1, 0)
     low, high = np.quantile(2 * tp / (2 * tp + fp + fn), [0.025, 0.975], axis=1)
@@ -165,7 +276,7 @@ def test_intervals_of_eight_subjects_hold_the_truth_as_often_as_they_say_unlike_
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ([1, 2, 3], r"expected counts \(subjects, 3\) or \(replicates, subjects, 3\), got \(3,\)"),
+        ([1, 2, 3], r"expected counts \(subjects, 3 or 18\), replicates and seeds before, got \(3,\)"),
         ([[1, 2]], r"got \(1, 2\)"),
         ([[1.5, 2, 3], [1, 2, 3]], "whole numbers from 0 up"),
         ([[1, -2, 3], [1, 2, 3]], "whole numbers from 0 up"),

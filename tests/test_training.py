@@ -219,6 +219,21 @@ def test_a_class_without_frames_is_reported():
     assert [line.split(":")[0] for line in lines[1:]] == [f"epoch {i}/3" for i in (1, 2, 3)]
 
 
+def test_macro_expressions_among_the_negatives_change_which_windows_train_and_not_how_many():
+    flows, events = toy()
+    quick = replace(QUICK, epochs=1, ratio=0.3)
+    macros = {key: [*found, Event(100, 120, kind="macro")] for key, found in events.items()}
+
+    def fitted(events, negatives):
+        return fit(Small, flows, events, replace(quick, negatives=negatives), seed=0)
+
+    some, hard, none = fitted(macros, "any"), fitted(macros, "macro"), fitted(events, "macro")
+    assert some.statistics["steps"] == hard.statistics["steps"]
+    assert some.statistics["windows"] == hard.statistics["windows"]
+    assert not equal(some, hard)
+    assert none.statistics["windows"] == some.statistics["windows"]
+
+
 def test_labels_can_be_remade_for_networks_that_answer_by_window():
     flows, events = toy()
 
@@ -357,6 +372,7 @@ def test_one_epoch_of_one_batch_is_enough_to_run():
         (dict(ratio=-1.0), "ratio must be 0 or more"),
         (dict(augment=(1.1, 0.9)), "augment must be two factors"),
         (dict(device="tpu"), "unknown device 'tpu'; known: auto, cpu, cuda"),
+        (dict(negatives="blinks"), "unknown negatives 'blinks'; known: any, macro"),
     ],
 )
 def test_impossible_settings_are_refused(change, message):

@@ -1,12 +1,14 @@
 """Windows: where they lie, their labels, sampling, and stitching their scores into one."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metst_lib.events import Event, window_starts
-from metst_lib.windows import cut, sample, stitch, targets
+from metst_lib.windows import cut, holding, sample, stitch, targets
 
 lengths = st.tuples(st.integers(1, 12), st.integers(0, 90)).map(
     lambda pair: (2 * pair[0] + pair[1], 2 * pair[0])
@@ -140,3 +142,32 @@ def test_sampling_follows_its_generator():
     assert first.tolist() == again.tolist() != other.tolist()
     with pytest.raises(ValueError, match="ratio must be 0 or more, got -1"):
         sample(has_event, -1, np.random.default_rng(0))
+
+
+def test_half_of_the_windows_without_an_event_come_from_the_hard_ones_as_far_as_they_go():
+    has_event = np.arange(40) < 8
+    hard = (np.arange(40) % 8 == 0) & (np.arange(40) > 0)  # 8, 16, 24, 32
+
+    def drawn(ratio, hard):
+        chosen = sample(has_event, ratio, np.random.default_rng(0), hard)
+        assert len(set(chosen)) == len(chosen) == 8 * (1 + ratio)  # as many as without
+        assert set(range(8)) <= set(chosen)
+        return sum(bool(hard[i]) for i in chosen)
+
+    assert drawn(1, hard) >= 4  # half of eight: all four there are
+    few = np.arange(40) == 20
+    assert drawn(1, few) == 1
+    assert drawn(1, has_event) == 8  # a window with an event is no negative
+    many = np.arange(40) >= 12  # 28 of the 32 quiet ones
+    assert 4 <= drawn(1, many) <= 8
+
+
+def test_windows_that_hold_a_macro_expression_are_found_in_the_order_of_the_videos():
+    starts = np.array([0, 5, 10])
+    flow = SimpleNamespace(values=np.zeros((3, 2, 10)), starts=starts, n_frames=20)
+    events = {
+        ("b", "1"): [Event(2, 4, kind="macro"), Event(12, 18, emotion="positive")],
+        ("a", "1"): [Event(16, 19, kind="macro")],
+    }
+    found = holding({key: flow for key in events}, events, "macro")
+    assert found.tolist() == [False, False, True, True, False, False]  # a before b

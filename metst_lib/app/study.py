@@ -1,13 +1,62 @@
 """`metst study …`: the synthetic study, its editions, rates, simulations, sweeps and decoders."""
 
+from pathlib import Path
+
 import click
 
-from metst_lib.app.options import root_option
+from metst_lib.app.options import print_table, root_option
 
 
 @click.group()
 def study() -> None:
     """The synthetic study: rows held against each other on replicates, kept as counts."""
+
+
+@study.command()
+@click.option("--jobs", default=2, type=click.IntRange(1), help="Processes, one thread each.")
+def rates(jobs: int) -> None:
+    """Choose the learning rate of every row on replicate 0 and keep the grid in the library's folder."""
+    from metst_lib.study import rates
+
+    table = rates.grid(jobs=jobs)
+    print_table(table)
+    click.echo(rates.write(table))
+
+
+@study.command()
+@click.option("--replicates", default="1-5", help="Such as 1-5 or 1,3; replicate 0 is never counted.")
+@click.option("--rows", default="", help="Of the study, with commas between; default: all.")
+@click.option("--jobs", default=1, type=click.IntRange(1), help="Runs at once, one thread each.")
+@root_option
+def run(replicates: str, rows: str, jobs: int, root: str) -> None:
+    """Run what is missing of the study's rows, and put it into the committed counts.
+
+    A run is a row on one replicate with one seed; each is kept at once, so that a stopped command goes on.
+    """
+    from metst_lib.study import edition
+
+    numbers, home, into = edition.numbers(replicates), *edition.places(root)
+    made = edition.run_missing(home, numbers, [row for row in rows.split(",") if row], jobs)
+    runs = edition.collect(home, into)
+    click.echo(f"{made} runs made; {len(runs)} are counted in {into / 'counts.csv'}")
+
+
+@study.command()
+@click.option("--draws", default=5000, help="Studies drawn for each number.")
+@click.option("--seed", default=0, type=click.IntRange(0))
+@click.option("--jobs", default=1, type=click.IntRange(1), help="Processes.")
+@click.option(
+    "--out", default="figures/synthetic", type=click.Path(path_type=Path), help="Folder to write to."
+)
+def simulate(draws: int, seed: int, jobs: int, out: Path) -> None:
+    """Measure what intervals and p hold, and how many subjects a difference takes, on SYNTHETIC counts."""
+    from metst_lib import figures
+    from metst_lib.study import power, simulation
+
+    found = simulation.coverage(draws, seed, jobs), power.power(draws, seed, jobs)
+    drawing = figures.stamp(figures.power(found[1]), "synthetic: drawn studies")
+    for path in (*power.write(out, *found, draws, seed), *figures.save(drawing, out / "power")):
+        click.echo(path)
 
 
 @study.command()

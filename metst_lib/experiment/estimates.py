@@ -3,8 +3,10 @@
 `Difference.words` alone decides what a text may say of two variants.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -45,11 +47,23 @@ def estimates(runs: Sequence[Run]) -> dict[str, Estimate]:
 
 @dataclass(frozen=True)
 class Difference:
-    """One measure of one variant less that of another: for each seed, and a 95 % interval over subjects."""
+    """One measure of one variant less that of another: for each seed, and a 95 % interval over subjects.
+
+    p: of chance alone, after Holm among so many comparisons where `adjusted` made it; alike: whether it is
+    shown that the two differ by less than `inference.ALIKE`.
+    """
 
     values: tuple[float, ...]
     low: float
     high: float
+    p: float = 1.0
+    alike: bool = False
+    among: int = 1
+
+    @classmethod
+    def of(cls, found: inference.Difference, values: Sequence[float] = ()) -> Difference:
+        """As `inference.paired` found it; values: of each seed, where there are several."""
+        return cls(tuple(values) or (found.value,), found.low, found.high, found.p, found.within())
 
     @property
     def value(self) -> float:
@@ -58,20 +72,33 @@ class Difference:
 
     @property
     def words(self) -> str:
-        """What may be said: "higher" or "lower" only where the interval leaves zero out.
+        """What may be said: "higher" or "lower" only where the interval leaves zero out, and among several
+        comparisons (`adjusted`) only where p, after Holm, is at most .05.
 
-        That it rests on one seed, or that not every seed falls on that side, is said as well.
+        That it rests on one seed, or that not every seed falls on that side, is said as well. "No difference
+        larger than .02" is said only where that is shown; else none was seen, which is less.
         """
+        within = f"{inference.ALIKE:.2f}".lstrip("0")
         if self.low <= 0 <= self.high:
-            return "no difference seen"
+            return f"no difference larger than {within}" if self.alike else "no difference seen"
+        if self.among > 1 and self.p > 0.05:
+            return f"no difference seen among {self.among} comparisons"
         side = "higher" if self.value > 0 else "lower"
+        small = f", by less than {within}" if self.alike else ""
         if len(self.values) == 1:
-            return f"{side} with one seed"
+            return f"{side} with one seed{small}"
         agree = all(value * self.value > 0 for value in self.values)
-        return f"{side} with every seed" if agree else f"{side} on average, not with every seed"
+        return (f"{side} with every seed" if agree else f"{side} on average, not with every seed") + small
 
     def __str__(self) -> str:
         return f"{self.value:+.4f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+
+def adjusted(differences: Mapping[str, Difference]) -> dict[str, Difference]:
+    """The differences of one table, none adjusted yet, with p after Holm over all of them."""
+    p = inference.holm([difference.p for difference in differences.values()])
+    every = zip(differences.items(), p, strict=True)
+    return {name: replace(one, p=new, among=len(p)) for (name, one), new in every}
 
 
 def differences(a: Sequence[Run], b: Sequence[Run]) -> dict[str, Difference]:
@@ -82,14 +109,12 @@ def differences(a: Sequence[Run], b: Sequence[Run]) -> dict[str, Difference]:
     if [run.config.seed for run in a] != [run.config.seed for run in b]:
         raise ValueError("the two variants were not run with the same seeds, in the same order")
     of_a, of_b = [run.scores() for run in a], [run.scores() for run in b]
-    found = {measure: inference.paired(of_a, of_b, measure=measure) for measure in metrics.MEASURES}
     return {
-        measure: Difference(
-            tuple(x.measure(measure) - y.measure(measure) for x, y in zip(of_a, of_b, strict=True)),
-            difference.low,
-            difference.high,
+        measure: Difference.of(
+            inference.paired(of_a, of_b, measure=measure),
+            [x.measure(measure) - y.measure(measure) for x, y in zip(of_a, of_b, strict=True)],
         )
-        for measure, difference in found.items()
+        for measure in metrics.MEASURES
     }
 
 

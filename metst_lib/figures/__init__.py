@@ -14,7 +14,9 @@ One look (`theme`), one colour for each emotion (`PALETTE`), a text alternative 
 | architecture.py | architecture (Fig. 3) |
 | ablation.py | forest, sensitivity |
 | sweeps.py | sweeps |
+| decoders.py | decoder_differences |
 | evidence.py | against_chance, dumbbells, hits_by_chance, alarms, error_shares, thresholds, protocols, … |
+| power.py | power |
 | rehearsal.py | flow_lengths |
 | explorer.py | the picture of `app.explorer` |
 | recording.py | recording |
@@ -34,6 +36,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "ablation": ["forest", "sensitivity"],
         "architecture": ["architecture"],
         "data": ["blink_rates", "class_counts", "durations", "event_strip", "set_statistics", "timeline"],
+        "decoders": ["decoder_differences"],
         "evidence": [
             "Row",
             "against_chance",
@@ -53,6 +56,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "landmarks_on_canvas",
             "regions_on_canvas",
         ],
+        "power": ["power"],
         "recording": ["recording"],
         "rehearsal": ["flow_lengths"],
         "results": [

@@ -22,7 +22,8 @@ from metst_lib.metrics.scores import Counts, evaluate, kinds_of, of_kind
 class Chance:
     """Hits by chance: tp and f1, means over the draws; p, how often chance alone reaches what was observed.
 
-    observed: the counts where the truths are; by_draw: the hits of each draw, int (n,).
+    observed: the counts where the truths are; by_draw: the hits of each draw, int (n,); by_video: tp of each
+    video.
     """
 
     tp: float
@@ -30,6 +31,7 @@ class Chance:
     p: float
     observed: Counts
     by_draw: np.ndarray = field(repr=False, compare=False)
+    by_video: Mapping[Key, float] = field(default_factory=dict, repr=False, compare=False)
 
 
 def chance(
@@ -50,17 +52,19 @@ def chance(
     """
     observed = evaluate(predicted, truth, kind=kind).spotting
     drawn = shifts(truth, n_frames, draws, seed)
-    by_draw = np.zeros(draws, dtype=np.int64)
+    by_draw, by_video = np.zeros(draws, dtype=np.int64), {}
     for key, shift in drawn.items():
+        before = by_draw.sum()
         for one in kinds_of(kind):
             found, true = of_kind(one, predicted[key]), of_kind(one, truth[key])
             parts = np.array_split(moved(true, shift, n_frames[key], key), _parts(draws, true, found))
             by_draw += np.concatenate([hits(found, true, part).sum(axis=(1, 2)) for part in parts])
+        by_video[key] = float(by_draw.sum() - before) / draws
     tp = float(by_draw.mean())
     # F1 = 2 TP / (predictions + truths): both stay, so its mean is that of the mean TP.
     f1 = 2 * tp / max(2 * observed.tp + observed.fp + observed.fn, 1)
     p = (1 + int((by_draw >= observed.tp).sum())) / (1 + draws)
-    return Chance(tp, f1, p, observed, by_draw)
+    return Chance(tp, f1, p, observed, by_draw, by_video)
 
 
 def shifts(keys: Iterable[Key], n_frames: Mapping[Key, int], draws: int, seed: int) -> dict[Key, np.ndarray]:

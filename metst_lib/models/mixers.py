@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metst_lib.models.layers import Block
-from metst_lib.ssm import Mamba
+from metst_lib.ssm import Mamba, causal_conv
 
 MIXERS = ("mamba", "alternating", "convolution", "past convolution", "attention")
 
@@ -63,16 +63,16 @@ class GatedConvolution(nn.Module):
 
     def __init__(self, dim: int, dilation: int = 1, past: bool = False, expand: float = 2):
         super().__init__()
-        channels, reach = round(expand * dim), (self.TAPS - 1) * dilation
-        self.padding = (reach, 0) if past else (reach // 2, reach // 2)
+        channels = round(expand * dim)
+        self.dilation, self.ahead = dilation, 0 if past else self.TAPS // 2 * dilation
         self.in_proj = nn.Linear(dim, 2 * channels)
-        self.conv = nn.Conv1d(channels, channels, self.TAPS, dilation=dilation, groups=channels)
+        self.conv1d = nn.Conv1d(channels, channels, self.TAPS, groups=channels)
         self.out_proj = nn.Linear(channels, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, T, C) -> (b, T, C)."""
         u, z = self.in_proj(x).chunk(2, dim=2)
-        u = self.conv(F.pad(u.mT, self.padding)).mT
+        u = causal_conv(u, self.conv1d.weight, self.conv1d.bias, self.dilation, self.ahead)
         return self.out_proj(F.silu(u) * F.silu(z))
 
 

@@ -19,7 +19,7 @@ from metst_lib.experiment.variants import PRESETS, VARIANTS, Variant
 from metst_lib.fold import Recipe
 from metst_lib.spotting import Rule
 
-#: The learning rates of the grid and what each gave, by row: columns row, rate, f1, chosen.
+#: The learning rates of the grid and what each gave, by row: columns row, rate, f1, chosen, difficulty.
 RATES = Path(__file__).with_name("rates.csv")
 
 
@@ -79,6 +79,14 @@ _NEW = {
         size=_PLUS_CONVOLUTION,
         training={"negatives": "macro"},
     ),
+}
+# The same trainings, read with a prominence of half of max − mean too: second peaks on one hump are dropped.
+_NEW |= {
+    f"{name}-prominence": replace(
+        what, title=f"{what.title}, prominence", rule={"prominence": 0.5}, trained_as=name
+    )
+    for name, what in [("me-tst-plus", VARIANTS["me-tst-plus"]), *_NEW.items()]
+    if ("convolution" in name and what.roi_set == "18") or name == "me-tst-plus"
 }
 _PLAIN = {name: what for name, what in VARIANTS.items() if name not in ("window-classifier", "transformer")}
 _CONTROLS = {
@@ -150,6 +158,8 @@ PAIRS: tuple[Pair, ...] = tuple(
             "one wide path of gated convolution in place of two",
             *("convolution-18roi-wide", _CONVOLVED, ("Speeds", "Layers", "Width", "Inner width", "Reading")),
         ),
+        ("prominence, in ME-TST+", "me-tst-plus-prominence", "me-tst-plus", ("Rule",)),
+        ("prominence, with gated convolution", f"{_CONVOLVED}-prominence", _CONVOLVED, ("Rule",)),
         ("macros among the negatives", "me-tst-plus-convolution-macros", _CONVOLVED, ("Negatives",)),
     )
 )

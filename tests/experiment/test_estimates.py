@@ -1,10 +1,20 @@
 """Our numbers with their doubt: seeds, intervals over subjects, paired differences, folds not there."""
 
+from dataclasses import replace
+
 import pytest
 from handmade import ALL, HALF, run
 
-from metst_lib import metrics
-from metst_lib.experiment.estimates import Difference, Estimate, differences, lacking, missing_folds, our_rows
+from metst_lib import inference, metrics
+from metst_lib.experiment.estimates import (
+    Difference,
+    Estimate,
+    adjusted,
+    differences,
+    lacking,
+    missing_folds,
+    our_rows,
+)
 
 
 def test_several_seeds_give_mean_and_deviation():
@@ -47,6 +57,28 @@ def test_missing_and_stale_folds_are_counted_and_named_apart():
 )
 def test_no_difference_is_called_one_where_its_interval_contains_zero(values, low, high, words):
     assert Difference(values, low, high).words == words
+
+
+def test_alike_is_said_only_where_it_is_shown():
+    assert Difference((0.001, 0.0), -0.01, 0.01, alike=True).words == "no difference larger than .02"
+    assert (
+        Difference((0.01, 0.012), 0.005, 0.015, 0.01, True).words
+        == "higher with every seed, by less than .02"
+    )
+    found = inference.Difference(0.001, -0.01, 0.012, p=0.8, inner=(-0.008, 0.01))
+    assert Difference.of(found).words == "no difference larger than .02"
+    assert Difference.of(replace(found, inner=(-0.03, 0.01))).words == "no difference seen"
+    assert Difference.of(found, (0.0, 0.002)).values == (0.0, 0.002)
+
+
+def test_among_several_comparisons_only_what_holm_leaves_is_called_a_difference():
+    one = Difference((0.1,), 0.01, 0.2, p=0.03)
+    clear, none = Difference((0.1,), 0.05, 0.2, p=0.01), Difference((0.1,), -0.1, 0.2, p=0.4)
+    table = adjusted({"one": one, "clear": clear, "none": none})
+    assert [d.p for d in table.values()] == pytest.approx([0.06, 0.03, 0.4])
+    assert one.words == table["clear"].words == "higher with one seed"
+    assert table["one"].words == "no difference seen among 3 comparisons"
+    assert table["none"].words == "no difference seen" and adjusted({}) == {}
 
 
 def test_differences_are_those_of_each_seed_and_of_their_mean():

@@ -8,6 +8,7 @@ import pytest
 from pictures import (
     BARE,
     CANDIDATES,
+    DIFFERENCES,
     DISTRACTORS,
     FLOW,
     FPS,
@@ -92,6 +93,7 @@ def everything(landmarks, moving, output):
         "forest": figures.forest(
             {"a": (0.5, 0.4, 0.6), "b": (np.nan, np.nan, np.nan)}, "spotting F1 (0–1)", {"a": [0.45, 0.55]}
         ),
+        "decoder_differences": figures.decoder_differences(DIFFERENCES),
         "sensitivity": figures.sensitivity(np.eye(3), [0.5, 0.55, 0.6], [5, 6, 7], used=(0.55, 6)),
         "against_chance": figures.against_chance(
             {"ME-TST": figures.Row(0.5, 0.4, 0.6, 0.1, "synthetic")}, "A run beyond chance"

@@ -25,6 +25,16 @@ CANDIDATES = [
     Candidate(62, 57, 67, 0.7, "neutral", "others"),
 ]
 PREDICTED = [Event(31, 42, 36, "negative"), Event(55, 66, 60, "positive")]
+#: Of a rule beside the paper's: what decides gains in the study, and is open on real curves.
+DIFFERENCES = pd.DataFrame(
+    [
+        ("study", "all rows", True, "paper", np.nan, np.nan, np.nan),
+        *(("study", name, name == "all rows", "rule", 0.02, 0.01, 0.03) for name in ("all rows", *"abcd")),
+        ("real", "both ME sets", True, "rule", 0.01, -0.02, 0.04),
+        ("real", "macro", False, "rule", -0.04, -0.07, -0.01),
+    ],
+    columns=["source", "curves", "decides", "decoder", "difference", "difference_low", "difference_high"],
+)
 REGIONS = ["left brow", "mouth"]
 FACE = [np.full((320, 320), 100 + n % 50, np.uint8) for n in range(FRAMES)]
 FLOW = np.arange(4 * 40, dtype=float).reshape(4, 40) / 40

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
-from pictures import BARE, FPS, FRAMES, MES, PREDICTED, VIDEO, bars, images, texts
+from pictures import BARE, DIFFERENCES, FPS, FRAMES, MES, PREDICTED, VIDEO, bars, images, texts
 
 from metst_lib import figures
 from metst_lib.events import CLASSES, EMOTIONS, KINDS, Event
@@ -72,6 +72,7 @@ def test_no_two_texts_overlap(drawn, monkeypatch):
         ("state_transition", {"time (s)", "input x\n(px)", "state |h|\n(no unit)", "output y\n(no unit)"}),
         ("window_against_video", {"time in the video (s)", "window's answer\n(0–1)", "frame's score\n(0–1)"}),
         ("forest", {"spotting F1 (0–1)"}),
+        ("decoder_differences", {"difference of spotting F1 (−1 to 1)"}),
         ("sensitivity", {"half width k_p (frames)", "threshold p (0–1)", "spotting F1 (0–1)"}),
         ("training_curves", {"epoch", "loss (no unit)", "learning rate (no unit)"}),
     ],
@@ -226,6 +227,7 @@ def test_figures_of_nothing_are_drawn_without_error(output, landmarks):
         figures.two_variants(BARE, [figures.Output("ME-TST", score, probabilities, [])]),
         figures.key_regions([], FPS),
         figures.forest({}, "spotting F1 (0–1)"),
+        figures.decoder_differences(DIFFERENCES[:1]),
         figures.result_synergy({}),
         figures.result_synergy({"ME-TST": (0, 0, 0, 0)}),
         figures.window_against_video(np.zeros(0), np.zeros(0, int), 30, score, [], FPS),
