@@ -72,7 +72,7 @@ def simulate(draws: int, seed: int, jobs: int, out: Path) -> None:
 @root_option
 def sweeps(parts: tuple[str, ...], rows: str, jobs: int, root: str) -> None:
     """Where spotting breaks: signals, labels and pixels changed in one thing, kept in sweeps.csv."""
-    from metst_lib import experiment
+    from metst_lib import experiment, figures
     from metst_lib.study import pixels
     from metst_lib.study import sweeps as made
 
@@ -83,7 +83,10 @@ def sweeps(parts: tuple[str, ...], rows: str, jobs: int, root: str) -> None:
         made.write(made.run(names, jobs, sweeps=levels[0], errors=levels[1]), path)
     if "pixels" in chosen:
         made.write(pixels.run(jobs, root), path)
-    click.echo("\n".join([*made.falls_under(made.read(path)), str(path)]))
+    table = made.read(path)
+    drawing = figures.stamp(figures.sweeps(table), "synthetic: study, and demo where it says so")
+    files = figures.save(drawing, path.with_suffix(""))
+    click.echo("\n".join([*made.falls_under(table), *map(str, (path, *files))]))
 
 
 @study.command()

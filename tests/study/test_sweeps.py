@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from toys import QUICK, toy
 
-from metst_lib import baseline
+from metst_lib import baseline, figures
 from metst_lib.app.cli import main
 from metst_lib.events import Event, Video
 from metst_lib.fold import Recipe
@@ -150,8 +150,10 @@ def test_a_line_is_measured_by_hand():
 
 def lines(part, sweep, values, variant="me-tst"):
     """ahead_low, ahead_high by level."""
+    about = {"part": part, "sweep": sweep, "unit": "px", "variant": variant}
+    about |= dict.fromkeys(("f1", "low", "high", "fp_per_minute"), 0.5)
     return [
-        {"part": part, "sweep": sweep, "unit": "px", "level": level, "variant": variant, "own": level == 1,
+        {**about, "level": level, "own": level == 1,
          "ahead": (low + high) / 2, "ahead_low": low, "ahead_high": high}
         for level, (low, high) in values.items()
     ]  # fmt: skip
@@ -210,6 +212,8 @@ def test_the_command_makes_the_parts_that_are_asked_for(tmp_path, monkeypatch):
     assert asked[1] == (sweeps.SWEPT, 1, {"sweeps": sweeps.SWEEPS, "errors": sweeps.ERRORS})
     made = sweeps.read(tmp_path / "synthetic" / sweeps.NAME)
     assert list(made["part"]) == ["labels", "pixels"]
+    assert list(made["synthetic"]) == ["study", "demo"]
+    assert "Synthetic: study" in figures.alt_text(tmp_path / "synthetic" / "sweeps.png")
 
 
 def test_a_row_that_is_not_there_is_named():
