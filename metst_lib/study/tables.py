@@ -111,9 +111,9 @@ class Study:
             f"synthetic signals each (difficulty {one.run.difficulty}), {len(one.groups)} groups of subjects "
             "left out in turn, all videos counted, scorer `strict`. Counts are pooled over replicates, "
             "measures are means over seeds; ± is the standard deviation over replicates, in brackets stands "
-            f"the 95 % interval (jackknife over {'replicates' if several else 'groups'}). They tell how the "
-            "methods compare with each other on these signals, and nothing about the published columns, "
-            "which come from real data."
+            f"the 95 % interval (jackknife over {'replicates' if several else 'groups'}). They say how the "
+            "methods compare on these signals, and nothing about the published columns, which "
+            "come from real data."
         )
 
     def caption(self) -> str:

@@ -70,10 +70,10 @@ def test_of_a_single_replicate_its_groups_are_left_out(whole):
     one = tables.Study({name: found for name, found in whole.items() if name[0] == 1})
     scores = [whole[1, "me-tst", seed].scores for seed in (0, 1)]
     groups = {"s0": "1", "s1": "1", "s2": "2", "s3": "2"}
-    expected = inference.interval_of(scores, "strs", units=groups)
-    found = estimates.estimates(one.found("me-tst"))["strs"]
+    expected = inference.interval_of(scores, "spotting.f1", units=groups)
+    found = estimates.estimates(one.found("me-tst"))["spotting.f1"]
     assert (found.low, found.high) == (expected.low, expected.high)
-    assert expected.low != inference.interval_of(scores, "strs").low
+    assert expected.low != inference.interval_of(scores, "spotting.f1").low
     assert "jackknife over groups" in one.about() and one.replicates == [1]
 
 
