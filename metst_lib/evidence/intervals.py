@@ -17,6 +17,7 @@ import pandas as pd
 from metst_lib._files import write_text
 from metst_lib.events import Event, Key, named
 
+_EVENT = ("onset", "offset", "apex", "emotion", "kind")
 _TEXT = dict.fromkeys(("dataset", "subject", "video", "kind", "emotion"), str)
 
 
@@ -103,7 +104,7 @@ def _rows(
     for key, of in events.items():
         head = {"dataset": dataset, "subject": key[0], "video": key[1]}
         tail = {"fps": fps.get(key), "n_frames": n_frames.get(key)}
-        yield from (head | vars(event) | tail for event in of)
+        yield from (head | {name: getattr(event, name) for name in _EVENT} | tail for event in of)
         if not of:
             yield head | tail
 
