@@ -129,7 +129,7 @@ def score(
     to one by best IoU of .5 or more, megc2022 on all videos of TRUTH, strict on those with a label of either
     kind (or --videos); megc2024 counts as that challenge's script does.
     """
-    from metst_lib.evidence import protocols as protocol
+    from metst_lib.evidence import protocols as documented
     from metst_lib.evidence import scoring
     from metst_lib.metrics import SCORERS
     from metst_lib.spotting import Rule
@@ -153,7 +153,7 @@ def score(
         if given.predictions is None:
             raise ValueError("a table of intervals has no curves to put through protocols")
         curves = {key: given.predictions[key] for key in given.truth}
-        _numbers(protocol.table(curves, given.truth, kind))
+        _numbers(documented.table(curves, given.truth, kind))
 
 
 def _challenge(ctx: click.Context, file: Path, truth: Path, protocol: str) -> None:
@@ -196,11 +196,12 @@ def submit(sources: tuple[str, ...], out: Path, year: str, variant: str, seed: i
     emotion. Frames are the owners' numbers. All this was seen in participants' code only: hold it against
     the organisers' own text before you send it.
     """
-    from metst_lib import experiment
     from metst_lib.evidence import megc
 
     presets, found = options.pop("presets") or ("",), {}
     if variant:
+        from metst_lib import experiment
+
         configs = [
             experiment.configure(s, variant, seed, preset, **options) for s in sources for preset in presets
         ]
