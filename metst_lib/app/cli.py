@@ -13,7 +13,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from metst_lib.app.data import data
-from metst_lib.app.evidence import evidence, score
+from metst_lib.app.evidence import evidence, score, submit
 from metst_lib.app.options import (
     Plain,
     dataset_argument,
@@ -34,7 +34,7 @@ def main() -> None:
     """Micro-expression analysis by temporal state transition: the steps of the workflow, one by one."""
 
 
-for command in (data, released, evidence, score, share, compare, study):
+for command in (data, released, evidence, score, submit, share, compare, study):
     main.add_command(command)
 
 
