@@ -41,7 +41,7 @@ def at_home(tiny_root, tmp_path_factory):
         for language, text in blocks("Ten rows, three videos, one table"):
             if language == "python":
                 exec(text, {})
-            elif language == "csv":
+            elif language == "text":
                 assert len(text.splitlines()) == 1 + 10
                 Path("try/data/mine/labels.csv").write_text(text)
             else:
