@@ -2,6 +2,8 @@
 PYTHON ?= python3
 CORES ?= all
 SEEDS ?= 1
+# Of the study, such as 1-2 or 1,3; replicate 0 is never counted
+REPLICATES ?= 1-5
 # What the stored notebooks cannot do without
 SHOWN = flow-magnitude,me-tst,me-tst-plus,me-tst-plus-no-result-synergy
 RUN = .venv/bin/metst workflow
@@ -23,10 +25,9 @@ demo: .venv/ready  # the whole compendium on the synthetic set: tables, figures,
 	@echo "Tables and figures:  figures/demo/ (the stored edition in figures/synthetic/ stays as it is)"
 	@echo "Page to open:        data/runs/synthetic/index.html"
 
-edition:  # the stored edition, figures/synthetic/: the demonstration with three seeds
-	$(MAKE) demo SEEDS=3
-	rm -f figures/synthetic/*
-	cp figures/demo/* figures/synthetic/
+edition: .venv/ready  # the stored edition, figures/synthetic/: what is missing of the study's REPLICATES, then all its tables
+	.venv/bin/metst study run --replicates "$(REPLICATES)" $(FOLDS_AT_ONCE)
+	.venv/bin/metst study tables
 
 reproduce: .venv/ready  # the same on a data set under data/: make reproduce DATASET=casme3 SEEDS=3 JOBS=4 [RELEASED=path/to/ME-TST]
 	$(if $(RELEASED),.venv/bin/metst flow $(DATASET) --released "$(RELEASED)")

@@ -9,7 +9,7 @@ a window; W windows of a video.
 """
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,11 @@ KINDS = ("micro", "macro", "blink")
 class Event:
     """One facial event: onset and offset in frames (inclusive), apex where known, emotion where known.
 
+    aus: Action Units as the tables write them, "4" or one-sided "L12". They say what moved, and are no part
+    of what makes two events equal: nothing that is fitted or scored reads them, and events.csv lacks them.
+
     Raises ValueError where onset > offset, a frame is negative or not whole, the apex lies outside the
-    interval, or emotion or kind is unknown.
+    interval, emotion or kind is unknown, or aus is a bare text.
     """
 
     onset: int
@@ -40,6 +43,7 @@ class Event:
     apex: int | None = None
     emotion: str | None = None
     kind: str = "micro"
+    aus: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         for name in ("onset", "offset", "apex"):
@@ -54,6 +58,9 @@ class Event:
             raise ValueError(f"unknown emotion {self.emotion!r}; known: {', '.join(EMOTIONS)}")
         if self.kind not in KINDS:
             raise ValueError(f"unknown kind {self.kind!r}; known: {', '.join(KINDS)}")
+        if isinstance(self.aus, str):
+            raise ValueError(f"Action Units are a tuple of texts, not the text {self.aus!r}")
+        object.__setattr__(self, "aus", tuple(self.aus))
 
     @property
     def length(self) -> int:
@@ -67,7 +74,8 @@ class Video:
 
     fps and n_frames are those after `frame_step`, the units that every event, window and score uses.
     source tells `datasets.frames.open` where the frames are: a `FrameFiles`, a `VideoFile`, the path of a
-    video file, or None where only annotations or ready-made flow exist.
+    video file, or None where only annotations or ready-made flow exist. Frame i is the owners' number
+    first + i · step.
     """
 
     subject: str
@@ -76,6 +84,8 @@ class Video:
     n_frames: int
     events: tuple[Event, ...]
     source: Any = None
+    first: int = 0
+    step: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "events", tuple(sorted(self.events, key=lambda e: (e.onset, e.offset))))
@@ -112,6 +122,12 @@ class Prediction:
 def named(key: Key) -> str:
     """A video's key as messages write it: "spNO.1 a"."""
     return " ".join(map(str, key))
+
+
+def numbered(event: Event, first: int, step: int) -> Event:
+    """An event of a video in its owners' numbers: frame i is first + i · step."""
+    moved = {name: first + getattr(event, name) * step for name in ("onset", "offset")}
+    return replace(event, apex=None if event.apex is None else first + event.apex * step, **moved)
 
 
 def overlap(a: Event, b: Event) -> int:

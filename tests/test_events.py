@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metst_lib.events import CLASSES, EMOTIONS, Event, Video, clip, iou, overlap
+from metst_lib.events import CLASSES, EMOTIONS, Event, Video, clip, iou, numbered, overlap
 
 intervals = st.tuples(st.integers(0, 60), st.integers(0, 30)).map(lambda pair: Event(pair[0], sum(pair)))
 
@@ -15,6 +15,20 @@ intervals = st.tuples(st.integers(0, 60), st.integers(0, 30)).map(lambda pair: E
 def test_classes_are_the_four_emotions_and_neutral_last():
     assert EMOTIONS == ("negative", "positive", "surprise", "others")
     assert CLASSES.index("neutral") == 4 and CLASSES[:4] == EMOTIONS
+
+
+def test_action_units_are_a_tuple_and_no_part_of_equality():
+    event = Event(3, 5, aus=["4", "L12"])
+    assert event.aus == ("4", "L12") and event == Event(3, 5) and Event(3, 5).aus == ()
+    with pytest.raises(ValueError, match="a tuple of texts, not the text 'L12'"):
+        Event(3, 5, aus="L12")
+
+
+def test_owners_numbers_by_hand():
+    event = Event(3, 5, 4, "positive", "macro", ("12",))
+    moved = numbered(event, 8, 7)
+    assert moved == Event(29, 43, 36, "positive", "macro") and moved.aus == ("12",)
+    assert numbered(Event(0, 2), 1, 1) == Event(1, 3)
 
 
 def test_both_ends_count():

@@ -13,7 +13,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from metst_lib.app.data import data
-from metst_lib.app.evidence import evidence, score
+from metst_lib.app.evidence import evidence, score, submit
 from metst_lib.app.options import (
     Plain,
     dataset_argument,
@@ -34,7 +34,7 @@ def main() -> None:
     """Micro-expression analysis by temporal state transition: the steps of the workflow, one by one."""
 
 
-for command in (data, released, evidence, score, share, compare, study):
+for command in (data, released, evidence, score, submit, share, compare, study):
     main.add_command(command)
 
 
@@ -255,6 +255,11 @@ def trace(file: Path, folds: bool, **options: str) -> None:
     from metst_lib.experiment import trace as tracer
 
     found = tracer.trace(file, folds, **options)
+    stale = list(found.stale)
+    if found.side.counted:
+        from metst_lib.study import tables as counted
+
+        stale += counted.stale(found.side, file.parent)
     click.echo(f"{file.name}: {found.title}")
     for heading, rows in found.tables.items():
         plain = heading in ("Runs", "Folds")  # a line each; the others have cells of several lines
@@ -265,9 +270,9 @@ def trace(file: Path, folds: bool, **options: str) -> None:
         click.echo("It shows no result: no run stands behind it.")
     for name in found.changed:
         click.echo(f"{name} has been changed since: what is said above is about another file", err=True)
-    for line in found.stale:
+    for line in stale:
         click.echo(line, err=True)
-    raise SystemExit(int(bool(found.changed or found.stale)))
+    raise SystemExit(int(bool(found.changed or stale)))
 
 
 @main.command()

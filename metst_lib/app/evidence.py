@@ -1,13 +1,15 @@
-"""`metst evidence …` and `metst score`: other people's results, and any method's file, against the truth."""
+"""`metst evidence …`, `metst score`, `metst submit`: other people's results, any method's file against the
+truth, and files for the challenge."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 import pandas as pd
+from click.core import ParameterSource
 from tabulate import tabulate
 
-from metst_lib.app.options import print_table
+from metst_lib.app.options import landmarks_option, print_table, root_option
 
 
 @click.group()
@@ -99,7 +101,21 @@ def check(pack: Path) -> None:
 )
 @click.option("--sweep", is_flag=True, help="Also a table over the height of the threshold.")
 @click.option("--protocols", is_flag=True, help="Also the same curves through every documented protocol.")
-def score(file: Path, truth: Path, sweep: bool, protocols: bool, **options: Any) -> None:
+@click.option(
+    "--protocol",
+    type=click.Choice(["megc2022", "megc2024", "strict"]),
+    help="FILE is a challenge's file (`metst submit`): macro, micro, overall F1, and STRS.",
+)
+@click.pass_context
+def score(
+    ctx: click.Context,
+    file: Path,
+    truth: Path,
+    sweep: bool,
+    protocols: bool,
+    protocol: str | None,
+    **options: Any,
+) -> None:
     """Score FILE, curves (npz, csv) or a table of intervals (csv), against TRUTH, a table of intervals.
 
     A table of intervals has the columns subject, video, onset, offset, and where known dataset, kind,
@@ -107,12 +123,19 @@ def score(file: Path, truth: Path, sweep: bool, protocols: bool, **options: Any)
     A score file has a row a frame: dataset, subject, video, fps, frame, score, and five logits if it names
     emotions. F1 comes with its 95 % interval over subjects, and with what chance alone gives where the
     videos' lengths are known.
+
+    With --protocol, FILE is a csv as `metst submit` writes it, and TRUTH may have the columns first and
+    frame_step, by which the owners' numbers become its frames. Within a kind, megc2022 and strict match one
+    to one by best IoU of .5 or more, megc2022 on all videos of TRUTH, strict on those with a label of either
+    kind (or --videos); megc2024 counts as that challenge's script does.
     """
-    from metst_lib.evidence import protocols as protocol
+    from metst_lib.evidence import protocols as documented
     from metst_lib.evidence import scoring
     from metst_lib.metrics import SCORERS
     from metst_lib.spotting import Rule
 
+    if protocol:
+        return _challenge(ctx, file, truth, protocol)
     kind, scorer = options["kind"], options["scorer"]
     given = scoring.read(file, truth, options["dataset"], options["step"])
     given = given.only(options["videos"], kind)
@@ -130,7 +153,66 @@ def score(file: Path, truth: Path, sweep: bool, protocols: bool, **options: Any)
         if given.predictions is None:
             raise ValueError("a table of intervals has no curves to put through protocols")
         curves = {key: given.predictions[key] for key in given.truth}
-        _numbers(protocol.table(curves, given.truth, kind))
+        _numbers(documented.table(curves, given.truth, kind))
+
+
+def _challenge(ctx: click.Context, file: Path, truth: Path, protocol: str) -> None:
+    """A challenge's file by its protocol."""
+    from metst_lib.evidence import megc
+
+    typed = [name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    may = {"file", "truth", "protocol", "dataset"} | ({"videos"} if protocol == "strict" else set())
+    if odd := sorted(set(typed) - may):
+        raise click.UsageError(f"--protocol {protocol} leaves no choice of {', '.join(odd)}: leave it out")
+    videos = ctx.params["videos"] if "videos" in typed else ""
+    given, seen = megc.given(file, truth, protocol, ctx.params["dataset"], videos)
+    click.echo(f"{given.dataset or 'Events'}, {protocol}: {given.counted}")
+    if not seen.kinds:
+        click.echo("The file names no kinds: every event in it is taken for a micro-expression.")
+    made = megc.table(given, protocol)
+    _numbers(made.astype(object).where(made.notna(), ""))
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The csv to write.")
+@click.option("--year", type=click.Choice(["2022", "2023", "2024"]), default="2022", help="Its columns.")
+@click.option("--variant", default="", help="SOURCE is a data set, and this the variant of its whole run.")
+@click.option("--seed", default=0)
+@click.option(
+    "--preset",
+    "presets",
+    multiple=True,
+    help="Settings of the run; repeat to put runs of both kinds together.",
+)
+@root_option
+@landmarks_option
+def submit(sources: tuple[str, ...], out: Path, year: str, variant: str, seed: int, **options: Any) -> None:
+    """Write the events found as a file of the micro-expression grand challenge (MEGC).
+
+    SOURCE is a table of intervals (csv, as `metst score` reads it), a folder of such or of what `metst
+    analyze` wrote; several are put together. With --variant it is a data set, whose whole run is written.
+    Columns of 2022 and 2023: vid, onset, offset, type (me, mae); of 2024: subject, video, onset, offset,
+    emotion. Frames are the owners' numbers. All this was seen in participants' code only: hold it against
+    the organisers' own text before you send it.
+    """
+    from metst_lib.evidence import megc
+
+    presets, found = options.pop("presets") or ("",), {}
+    if variant:
+        from metst_lib import experiment
+
+        configs = [
+            experiment.configure(s, variant, seed, preset, **options) for s in sources for preset in presets
+        ]
+        parts = [experiment.runs.found_by(map(experiment.read_run, configs))]
+    else:
+        parts = [megc.found(source) for source in sources]
+    for part in parts:
+        for key, events in part.items():
+            found.setdefault(key, []).extend(events)
+    path = megc.write(out, found, int(year))
+    click.echo(f"{sum(map(len, found.values()))} events of {len(found)} videos: {path}")
 
 
 def _numbers(table: pd.DataFrame) -> None:

@@ -1,5 +1,6 @@
 """`metst study …`: the synthetic study, its editions, rates, simulations, sweeps and decoders."""
 
+import os
 from pathlib import Path
 
 import click
@@ -29,19 +30,41 @@ def rates(jobs: int) -> None:
 @study.command()
 @click.option("--replicates", default="1-5", help="Such as 1-5 or 1,3; replicate 0 is never counted.")
 @click.option("--rows", default="", help="Of the study, with commas between; default: all.")
-@click.option("--jobs", default=1, type=click.IntRange(1), help="Runs at once, one thread each.")
+@click.option("--jobs", type=click.IntRange(1), help="Runs at once.  [default: one a processor]")
 @root_option
-def run(replicates: str, rows: str, jobs: int, root: str) -> None:
+def run(replicates: str, rows: str, jobs: int | None, root: str) -> None:
     """Run what is missing of the study's rows, and put it into the committed counts.
 
     A run is a row on one replicate with one seed; each is kept at once, so that a stopped command goes on.
     """
     from metst_lib.study import edition
 
-    numbers, home, into = edition.numbers(replicates), *edition.places(root)
-    made = edition.run_missing(home, numbers, [row for row in rows.split(",") if row], jobs)
+    numbers, (home, into) = edition.numbers(replicates), edition.places(root)
+    named = [row for row in rows.split(",") if row]
+    made = edition.run_missing(home, numbers, named, jobs or os.cpu_count() or 1)
     runs = edition.collect(home, into)
     click.echo(f"{made} runs made; {len(runs)} are counted in {into / 'counts.csv'}")
+
+
+@study.command()
+@root_option
+def tables(root: str) -> None:
+    """Write all tables of the study, and its confusion matrix, from the committed counts: no network runs."""
+    from metst_lib import figures
+    from metst_lib.experiment import provenance
+    from metst_lib.study import edition
+    from metst_lib.study import tables as writer
+
+    into = edition.places(root)[1]
+    made = writer.read(into)
+    for table in writer.make(made):
+        click.echo(table.write(into)[0])
+    found = made.found(writer.CONFUSED)
+    if not found.lacking:
+        drawing = figures.confusion({found.title: (writer.confusion(found), writer.metrics.COLUMNS)})
+        paths = figures.save(figures.stamp(drawing, writer.WHERE), into / "fig5_confusion")
+        provenance.write(paths, f"Fig. 5 ({made.caption()})", made.behind([writer.CONFUSED]))
+        click.echo(paths[0])
 
 
 @study.command()
@@ -70,23 +93,26 @@ def simulate(draws: int, seed: int, jobs: int, out: Path) -> None:
     type=click.Choice(("signals", "labels", "pixels")),
     help="What to make, more than once for more; the rest of the table stays.  [default: all three]",
 )
-@click.option("--row", "rows", multiple=True, help="Rows of the study in place of the main ones.")
+@click.option("--rows", default="", help="Of the study, with commas between; default: the main ones.")
 @click.option("--jobs", default=1, type=click.IntRange(1), help="Processes (pixels: threads).")
 @root_option
-def sweeps(parts: tuple[str, ...], rows: tuple[str, ...], jobs: int, root: str) -> None:
+def sweeps(parts: tuple[str, ...], rows: str, jobs: int, root: str) -> None:
     """Where spotting breaks: signals, labels and pixels changed in one thing, kept in sweeps.csv."""
-    from metst_lib import experiment
+    from metst_lib import experiment, figures
     from metst_lib.study import pixels
     from metst_lib.study import sweeps as made
 
-    chosen = parts or made.PARTS
+    chosen, names = parts or made.PARTS, [row for row in rows.split(",") if row] or made.SWEPT
     path = experiment.configure(root=root).places.figures / "synthetic" / made.NAME
     if {"signals", "labels"} & {*chosen}:
         levels = made.SWEEPS if "signals" in chosen else (), made.ERRORS if "labels" in chosen else ()
-        made.write(made.run(rows or made.SWEPT, jobs, sweeps=levels[0], errors=levels[1]), path)
+        made.write(made.run(names, jobs, sweeps=levels[0], errors=levels[1]), path)
     if "pixels" in chosen:
         made.write(pixels.run(jobs, root), path)
-    click.echo("\n".join([*made.falls_under(made.read(path)), str(path)]))
+    table = made.read(path)
+    drawing = figures.stamp(figures.sweeps(table), "synthetic: study, and demo where it says so")
+    files = figures.save(drawing, path.with_suffix(""))
+    click.echo("\n".join([*made.falls_under(table), *map(str, (path, *files))]))
 
 
 @study.command()

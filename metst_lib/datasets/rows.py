@@ -5,6 +5,7 @@ Readers never edit a file. What they repair, clip or drop stands in the audit wi
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -130,6 +131,10 @@ class RowReader:
             top = None
         if self.where["kind"] == "micro":
             notes += self._odd(start, top, end)
+        units = labels.get("action_units") or ""
+        if unread := action_units(units)[1]:
+            told = ", ".join(map(repr, unread))
+            self.note("flagged", f"Action Units {units!r}: {told} cannot be read and is left out")
         self.log.labels[self.where["kind"]] = self.sheet.label
         record = dict.fromkeys(COLUMNS) | {"action_units": ""} | self.where | labels
         record |= {"dataset": self.dataset, "fps": self.fps, "source_row": record.pop("row")}
@@ -164,6 +169,24 @@ class RowReader:
                     what = f"{later} overlaps {earlier} of row {before['source_row']}"
                     self.note("flagged", what + (", inside which it lies" if inside else ""))
                 before = before if inside else after
+
+
+def action_units(cell: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The Action Units of a table's cell, each once, and the parts that cannot be read.
+
+    Units stand between "+" or ",": a number, before it L or R (the person's own side), T or B (top, bottom),
+    A (both sides, unevenly) or "AU", behind it an intensity from A to E ("4B", "10B/C", "6(B/C)"), which is
+    left out: "R4B+AU7" holds ("R4", "7").
+    """
+    parts = [part.strip() for part in re.split(r"[+,]", cell) if part.strip()]
+    found = {part: _UNIT.fullmatch(part) for part in parts}
+    read = [f"{match['side']}{int(match['number'])}".upper() for match in found.values() if match]
+    return tuple(dict.fromkeys(read)), tuple(part for part, match in found.items() if not match)
+
+
+_UNIT = re.compile(
+    r"(?:AU)?(?P<side>[ABLRT]?)(?P<number>\d{1,2})(?:[A-E](?:/[A-E])?|\([A-E](?:/[A-E])?\))?", re.IGNORECASE
+)
 
 
 def annotation_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ import pandas as pd
 from metst_lib._files import read_json, write_json
 from metst_lib.datasets.frames import GRAIN, Listing, list_film, list_frames
 from metst_lib.datasets.reader import natural_key
-from metst_lib.datasets.rows import AuditLog
+from metst_lib.datasets.rows import AuditLog, action_units
 from metst_lib.events import Event, Key, Video
 
 
@@ -99,7 +99,9 @@ def assemble(
         source = found.files(frame_step) if listed else None
         events = (_place(record, first, last, frame_step, log, strict) for record in records)
         n_frames = (last - first) // frame_step + 1
-        videos.append(Video(*key, fps / frame_step, n_frames, tuple(filter(None, events)), source))
+        videos.append(
+            Video(*key, fps / frame_step, n_frames, tuple(filter(None, events)), source, first, frame_step)
+        )
     return videos
 
 
@@ -129,7 +131,8 @@ def _place(record: Any, first: int, last: int, step: int, log: AuditLog, strict:
         beyond = " and ".join(side for side, so in sides.items() if so)
         note("clipped", f"{', '.join(moved)}: it {beyond} its video, whose frames are {first}…{last}")
     index = {name: (number - first) // step for name, number in inside.items()}
-    return Event(**index, emotion=None if pd.isna(record.emotion) else record.emotion, kind=kind)
+    units, _ = action_units("" if pd.isna(record.action_units) else record.action_units)
+    return Event(**index, emotion=None if pd.isna(record.emotion) else record.emotion, kind=kind, aus=units)
 
 
 def all_known(what: str, given: Sequence[str], known: Sequence[str]) -> None:

@@ -1,14 +1,15 @@
 """Tables of intervals (csv): how predictions and truths of any method are handed over.
 
 A row is an event: subject, video, onset, offset, and where known dataset, kind ("micro", "macro"; micro where
-the column is missing), apex, emotion, fps, n_frames. Frames are 0-based and inclusive. A video in which there
-is nothing has a row without onset and offset, so that it is counted.
+the column is missing), apex, emotion, fps, n_frames, first, frame_step. Frames are 0-based and inclusive;
+frame i is the owners' number first + i · frame_step. A video in which there is nothing has a row without
+onset and offset, so that it is counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +18,21 @@ import pandas as pd
 from metst_lib._files import write_text
 from metst_lib.events import Event, Key, named
 
+_NUMBERS = ("first", "frame_step")
+_EVENT = ("onset", "offset", "apex", "emotion", "kind")
 _TEXT = dict.fromkeys(("dataset", "subject", "video", "kind", "emotion"), str)
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """The events of the videos of one data set ("" where none is named), fps and n_frames where told."""
+    """The events of the videos of one data set ("" where none is named), and of each what else is told."""
 
     dataset: str
     events: dict[Key, list[Event]]
     fps: dict[Key, float]
     n_frames: dict[Key, int]
+    first: dict[Key, int] = field(default_factory=dict)
+    frame_step: dict[Key, int] = field(default_factory=dict)
 
 
 def read(path: str | Path, dataset: str = "") -> Intervals:
@@ -49,7 +54,7 @@ def read(path: str | Path, dataset: str = "") -> Intervals:
     elif len(sets) > 1:
         raise ValueError(f"{path} holds several data sets, {', '.join(sets)}: say which")
     check_intervals(path, table, empty=True)
-    check_numbers(path, table, *({"fps", "n_frames", "apex"} & set(table)))
+    check_numbers(path, table, *({"fps", "n_frames", "apex", *_NUMBERS} & set(table)))
     found = Intervals(dataset or "".join(sets), {}, {}, {})
     for row in table.to_dict("index").items():
         _take(path, found, *row)
@@ -62,10 +67,13 @@ def _take(path: Path, found: Intervals, index: int, row: dict) -> None:
     where = f"{path}, row {index + 2}"
     if not all(key):
         raise ValueError(f"{where}: no subject or no video")
-    for name, told in (("fps", found.fps), ("n_frames", found.n_frames)):
-        if name in row and not 0 < row[name] < np.inf:
+    for name in (name for name in ("fps", "n_frames", *_NUMBERS) if name in row):
+        told, owners = getattr(found, name), name in _NUMBERS
+        if not (0 < row[name] < np.inf or (name == "first" and row[name] == 0)):
             raise ValueError(f"{where}: {name} of {row[name]:g} where a number above 0 is wanted")
-        if name in row and told.setdefault(key, row[name]) != row[name]:
+        if owners and row[name] != int(row[name]):
+            raise ValueError(f"{where}: {name} of {row[name]:g} is no whole number")
+        if told.setdefault(key, int(row[name]) if owners else row[name]) != row[name]:
             raise ValueError(f"{where}: {name} {row[name]:g}, but {told[key]:g} above for video {named(key)}")
     events = found.events.setdefault(key, [])
     if "onset" not in row:
@@ -87,25 +95,29 @@ def write(
     events: Mapping[Key, Sequence[Event]],
     fps: Mapping[Key, float] | None = None,
     n_frames: Mapping[Key, int] | None = None,
+    numbers: Mapping[Key, tuple[int, int]] | None = None,
 ) -> Path:
-    """Write the events of a data set's videos as such a table; returns the path."""
-    table = pd.DataFrame(_rows(dataset, events, fps or {}, n_frames or {}))
-    whole = [name for name in ("onset", "offset", "apex", "n_frames") if name in table]
+    """Write the events of a data set's videos as such a table; returns the path.
+
+    numbers: first and frame_step of the videos.
+    """
+    tails = {key: {"fps": (fps or {}).get(key), "n_frames": (n_frames or {}).get(key)} for key in events}
+    for key, (first, step) in (numbers or {}).items():
+        tails[key] |= {"first": first, "frame_step": step}
+    table = pd.DataFrame(_rows(dataset, events, tails))
+    whole = [name for name in (*_EVENT[:3], "n_frames", *_NUMBERS) if name in table]
     table = table.astype(dict.fromkeys(whole, "Int64")).dropna(axis=1, how="all")
     for name in ("onset", "offset"):
         table = table if name in table else table.assign(**{name: ""})
     return write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
-def _rows(
-    dataset: str, events: Mapping[Key, Sequence[Event]], fps: Mapping, n_frames: Mapping
-) -> Iterator[dict]:
+def _rows(dataset: str, events: Mapping[Key, Sequence[Event]], tails: Mapping[Key, dict]) -> Iterator[dict]:
     for key, of in events.items():
         head = {"dataset": dataset, "subject": key[0], "video": key[1]}
-        tail = {"fps": fps.get(key), "n_frames": n_frames.get(key)}
-        yield from (head | vars(event) | tail for event in of)
+        yield from (head | {name: getattr(event, name) for name in _EVENT} | tails[key] for event in of)
         if not of:
-            yield head | tail
+            yield head | tails[key]
 
 
 def read_table(path: str | Path) -> pd.DataFrame:

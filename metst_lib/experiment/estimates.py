@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -22,27 +22,81 @@ from metst_lib.experiment.variants import VARIANTS
 Runs = Mapping[str, Sequence[Run]]
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was found of one variant, wherever it is kept.
+
+    scores: replicate (an independent data set) → seed → its scores, the same seeds for each. beside: F1 by
+    chance and false alarms per minute, means over all; () where lengths are not known. lacking: stands in
+    place of every number; partly: behind every number. units: what subjects of a single replicate are left
+    out with; of several, whole ones are left out.
+    """
+
+    title: str
+    scores: Mapping[int, Mapping[int, metrics.Scores]] = field(default_factory=dict)
+    beside: tuple[float, ...] = ()
+    lacking: str = ""
+    partly: str = ""
+    units: Mapping[str, str] | None = None
+
+    @property
+    def nested(self) -> list[list[metrics.Scores]]:
+        """The scores by replicate and seed, as `inference` takes them."""
+        return [list(of.values()) for of in self.scores.values()]
+
+    @property
+    def left_out(self) -> Mapping[str, str] | None:
+        """The units of `inference`."""
+        return self.units if len(self.scores) == 1 else None
+
+    def measured(self, measure: str) -> list[float]:
+        """A measure for each seed, of several replicates for each of these (the mean over its seeds)."""
+        found = [[run.measure(measure) for run in seeds] for seeds in self.nested]
+        return found[0] if len(found) == 1 else [float(np.mean(values)) for values in found]
+
+    def only(self, replicates: Iterable[int], seeds: Iterable[int]) -> Found:
+        """The same of these replicates and seeds alone."""
+        seeds = list(seeds)
+        kept = {r: {seed: self.scores[r][seed] for seed in seeds} for r in replicates}
+        return replace(self, scores=kept)
+
+
+def found_in(source: Found | Sequence[Run], videos: Iterable[Video] = ()) -> Found:
+    """What runs, the seeds of one variant, found; videos: for their lengths. A `Found` stays as it is."""
+    if isinstance(source, Found):
+        return source
+    title, videos = VARIANTS[source[0].config.variant].title, list(videos)
+    if short := lacking(source):
+        return Found(title, lacking=short)
+    scores = {0: {run.config.seed: run.scores() for run in source}}
+    known = [by_chance(run, videos) for run in source] if videos else []
+    means = np.mean([(chance.f1, alarms) for chance, alarms in known], axis=0) if known else ()
+    return Found(title, scores, tuple(map(float, means)))
+
+
 @dataclass(frozen=True)
 class Estimate:
-    """One measure of one variant: its value for each seed, and a 95 % interval over subjects."""
+    """One measure of one variant: its value for each seed or replicate, and a 95 % interval. pooled: the
+    value from counts pooled over replicates; of one data set it is the mean over seeds."""
 
     values: tuple[float, ...]
     low: float
     high: float
+    pooled: float | None = None
 
     def __str__(self) -> str:
+        value = np.mean(self.values) if self.pooled is None else self.pooled
         spread = f" ± {np.std(self.values, ddof=1):.4f}" if len(self.values) > 1 else ""
-        return f"{np.mean(self.values):.4f}{spread} [{self.low:.2f}, {self.high:.2f}]"
+        return f"{value:.4f}{spread} [{self.low:.2f}, {self.high:.2f}]"
 
 
-def estimates(runs: Sequence[Run]) -> dict[str, Estimate]:
+def estimates(source: Found | Sequence[Run]) -> dict[str, Estimate]:
     """Each of `metrics.MEASURES` of one variant; the runs, its seeds, must be complete."""
-    scores = [run.scores() for run in runs]
-    found = {measure: inference.interval_of(scores, measure) for measure in metrics.MEASURES}
-    return {
-        measure: Estimate(tuple(s.measure(measure) for s in scores), interval.low, interval.high)
-        for measure, interval in found.items()
-    }
+    found, made = found_in(source), {}
+    for measure in metrics.MEASURES:
+        one = inference.interval_of(found.nested, measure, units=found.left_out)
+        made[measure] = Estimate(tuple(found.measured(measure)), one.low, one.high, one.value)
+    return made
 
 
 @dataclass(frozen=True)
@@ -50,7 +104,8 @@ class Difference:
     """One measure of one variant less that of another: for each seed, and a 95 % interval over subjects.
 
     p: of chance alone, after Holm among so many comparisons where `adjusted` made it; alike: whether it is
-    shown that the two differ by less than `inference.ALIKE`.
+    shown that the two differ by less than `inference.ALIKE`. over: what the values are of; pooled: see
+    `Estimate`.
     """
 
     values: tuple[float, ...]
@@ -59,16 +114,19 @@ class Difference:
     p: float = 1.0
     alike: bool = False
     among: int = 1
+    over: str = "seed"
+    pooled: float | None = None
 
     @classmethod
-    def of(cls, found: inference.Difference, values: Sequence[float] = ()) -> Difference:
-        """As `inference.paired` found it; values: of each seed, where there are several."""
-        return cls(tuple(values) or (found.value,), found.low, found.high, found.p, found.within())
+    def of(cls, found: inference.Difference, values: Sequence[float] = (), over: str = "seed") -> Difference:
+        """As `inference.paired` found it; values: of each seed or replicate, where there are several."""
+        values = tuple(values) or (found.value,)
+        return cls(values, found.low, found.high, found.p, found.within(), over=over, pooled=found.value)
 
     @property
     def value(self) -> float:
-        """The mean over seeds."""
-        return float(np.mean(self.values))
+        """The mean over seeds, of counts pooled over replicates."""
+        return float(np.mean(self.values)) if self.pooled is None else self.pooled
 
     @property
     def words(self) -> str:
@@ -86,9 +144,10 @@ class Difference:
         side = "higher" if self.value > 0 else "lower"
         small = f", by less than {within}" if self.alike else ""
         if len(self.values) == 1:
-            return f"{side} with one seed{small}"
+            return f"{side} with one {self.over}{small}"
         agree = all(value * self.value > 0 for value in self.values)
-        return (f"{side} with every seed" if agree else f"{side} on average, not with every seed") + small
+        every = f"with every {self.over}"
+        return (f"{side} {every}" if agree else f"{side} on average, not {every}") + small
 
     def __str__(self) -> str:
         return f"{self.value:+.4f} [{self.low:+.3f}, {self.high:+.3f}]"
@@ -101,21 +160,38 @@ def adjusted(differences: Mapping[str, Difference]) -> dict[str, Difference]:
     return {name: replace(one, p=new, among=len(p)) for (name, one), new in every}
 
 
-def differences(a: Sequence[Run], b: Sequence[Run]) -> dict[str, Difference]:
-    """Each of `metrics.MEASURES` of one variant less another's; runs complete, one for each seed.
+def differences(a: Found | Sequence[Run], b: Found | Sequence[Run]) -> dict[str, Difference]:
+    """Each of `metrics.MEASURES` of one variant less another's, on the replicates and seeds that both have;
+    runs complete, one for each seed.
 
-    ValueError where the two do not have the same seeds, or folds are missing.
+    ValueError where the two have no seed of a replicate in common, or folds are missing.
     """
-    if [run.config.seed for run in a] != [run.config.seed for run in b]:
-        raise ValueError("the two variants were not run with the same seeds, in the same order")
-    of_a, of_b = [run.scores() for run in a], [run.scores() for run in b]
+    a, b = in_common(found_in(a), found_in(b))
+    over = "replicate" if len(a.scores) > 1 else "seed"
     return {
         measure: Difference.of(
-            inference.paired(of_a, of_b, measure=measure),
-            [x.measure(measure) - y.measure(measure) for x, y in zip(of_a, of_b, strict=True)],
+            inference.paired(a.nested, b.nested, measure=measure, units=a.left_out),
+            [x - y for x, y in zip(a.measured(measure), b.measured(measure), strict=True)],
+            over,
         )
         for measure in metrics.MEASURES
     }
+
+
+def in_common(a: Found, b: Found) -> tuple[Found, Found]:
+    """Both on the replicates and seeds that both have; ValueError where there is none."""
+    for one in (a, b):
+        if one.lacking:
+            raise ValueError(f"{one.title}: {one.lacking} are there")
+    replicates = [number for number in a.scores if number in b.scores]
+    seeds = [
+        seed
+        for seed in next(iter(a.scores.values()))
+        if all(seed in one.scores[number] for one in (a, b) for number in replicates)
+    ]
+    if not (replicates and seeds):
+        raise ValueError(f"{a.title} and {b.title} were not run with the same seeds")
+    return a.only(replicates, seeds), b.only(replicates, seeds)
 
 
 def read_runs(
@@ -146,9 +222,11 @@ def missing_folds(runs: Runs) -> tuple[str, ...]:
     return tuple(f"{sentences[what]}: {'; '.join(lines)}." for what, lines in said.items() if lines)
 
 
-def lacking(runs: Sequence[Run]) -> str:
+def lacking(source: Found | Sequence[Run]) -> str:
     """ "k of n folds" of a variant, all seeds together, where some are missing; "" where none is."""
-    there, missing = sum(len(run.folds) for run in runs), sum(len(run.lacking) for run in runs)
+    if isinstance(source, Found):
+        return source.lacking
+    there, missing = sum(len(run.folds) for run in source), sum(len(run.lacking) for run in source)
     return f"{there} of {there + missing} folds" if missing else ""
 
 
@@ -156,10 +234,11 @@ def lacking(runs: Sequence[Run]) -> str:
 BESIDE = ("chance f1", "fp per minute")
 
 
-def beside(runs: Sequence[Run], videos: Iterable[Video]) -> dict[str, str]:
-    """`BESIDE` of one variant as text, means over its seeds; the runs complete, videos: for their lengths."""
-    found = [by_chance(run, videos) for run in runs]
-    chance, alarms = np.mean([(chance.f1, alarms) for chance, alarms in found], axis=0)
+def beside(found: Found) -> dict[str, str]:
+    """`BESIDE` of one variant as text; {} where lengths are not known."""
+    if not found.beside:
+        return {}
+    chance, alarms = found.beside
     return dict(zip(BESIDE, (f"{chance:.4f}", f"{alarms:.1f}"), strict=True))
 
 
@@ -172,19 +251,19 @@ def by_chance(run: Run, videos: Iterable[Video]) -> tuple[metrics.Chance, float]
     return chance, metrics.per_minute(chance.observed.fp, seconds, fps=1)
 
 
-def our_rows(runs: Runs, videos: Iterable[Video] = ()) -> pd.DataFrame:
+def our_rows(runs: Mapping[str, Found | Sequence[Run]], videos: Iterable[Video] = ()) -> pd.DataFrame:
     """One row a variant: its title, and an `Estimate` for each of `metrics.MEASURES` as text.
 
     With videos, for their lengths, `BESIDE` as well. A variant with missing folds has "k of n folds" in place
     of every number.
     """
     rows, videos = [], list(videos)
-    for variant, of_seeds in runs.items():
-        short = lacking(of_seeds)
-        if short:
-            cells = dict.fromkeys((*metrics.MEASURES, *BESIDE), short)
+    for variant, source in runs.items():
+        found = found_in(source, videos)
+        if found.lacking:
+            cells = dict.fromkeys((*metrics.MEASURES, *BESIDE), found.lacking)
         else:
-            cells = estimates(of_seeds) | (beside(of_seeds, videos) if videos else {})
-        row = {"variant": variant, "type": "S&R", "method": VARIANTS[variant].title}
-        rows.append(row | {measure: str(cell) for measure, cell in cells.items()})
+            cells = estimates(found) | beside(found)
+        row = {"variant": variant, "type": "S&R", "method": found.title}
+        rows.append(row | {measure: f"{cell}{found.partly}" for measure, cell in cells.items()})
     return pd.DataFrame(rows)

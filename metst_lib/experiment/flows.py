@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from metst_lib import datasets, flow, rois
 from metst_lib._files import digest, sha256, sweep
 from metst_lib.datasets import Dataset, frames, landmarks
-from metst_lib.events import Key, Video, named, window_starts
+from metst_lib.events import Event, Key, Video, named, window_starts
 from metst_lib.experiment import records, store
 from metst_lib.experiment.config import Config
 from metst_lib.experiment.records import Failure, FlowReport, VideoFlow
@@ -155,7 +155,7 @@ class FlowSet:
             return digest(self.report.imported.files)
         how = (config.what.roi_set, settings.window, settings.flow_mode, settings.frame_step)
         if config.reader.flow:
-            labels = [dataclasses.astuple(event) for event in video.events]
+            labels = [_label(event) for event in video.events]
             blinks = self.data.has_blinks(video.subject)
             source = config.reader.flow_key(config.what.roi_set), labels, blinks
         else:
@@ -197,7 +197,12 @@ def inputs(config: Config) -> store.Inputs:
 
 def _labels(config: Config, videos: Iterable[Video]) -> dict[Key, str]:
     found = {video.key: (video.n_frames, video.events_of(config.settings.kind)) for video in videos}
-    return {key: digest(n, [dataclasses.astuple(e) for e in events]) for key, (n, events) in found.items()}
+    return {key: digest(n, [_label(e) for e in events]) for key, (n, events) in found.items()}
+
+
+def _label(event: Event) -> tuple:
+    """What of a label decides flow, training and scores: all but its Action Units."""
+    return event.onset, event.offset, event.apex, event.emotion, event.kind
 
 
 def ensure(config: Config, inputs: store.Inputs) -> None:

@@ -4,13 +4,14 @@ import dataclasses
 import importlib.resources
 import tomllib
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from metst_lib.experiment import flows
 from metst_lib.experiment.config import Config
-from metst_lib.experiment.estimates import Runs
+from metst_lib.experiment.estimates import Found
 from metst_lib.experiment.runs import Run
-from metst_lib.experiment.variants import ABLATION, VARIANTS
+from metst_lib.experiment.variants import ABLATION
 
 TEXTS: dict[str, Any] = tomllib.loads(
     (importlib.resources.files("metst_lib.experiment") / "notes.toml").read_text(encoding="utf-8")
@@ -22,14 +23,16 @@ def fixed(table: str) -> list[str]:
     return [TEXTS["sentences"][name] for name in TEXTS["tables"][table]["notes"]]
 
 
-def caption(table: str, config: Config) -> str:
-    """What stands above a table."""
-    counted = {"micro": "an ME", "macro": "a macro-expression"}[config.settings.kind]
-    return TEXTS["tables"][table]["caption"].format(kind=f"{kind(config)}, counting videos with {counted}")
+def caption(table: str, kind: str) -> str:
+    """What stands above a table; kind: of which data, as `kind` says it."""
+    return TEXTS["tables"][table]["caption"].format(kind=kind)
 
 
 def kind(config: Config) -> str:
-    return "SYNTHETIC data" if config.reader.synthetic else config.reader.title
+    """The data of runs and what is counted of them."""
+    counted = {"micro": "an ME", "macro": "a macro-expression"}[config.settings.kind]
+    data = f"SYNTHETIC data, {config.preset}" if config.reader.synthetic else config.reader.title
+    return f"{data}, counting videos with {counted}"
 
 
 def about(config: Config, seeds: int) -> tuple[str, ...]:
@@ -52,14 +55,15 @@ def about(config: Config, seeds: int) -> tuple[str, ...]:
     )
 
 
-def absent(runs: Runs) -> tuple[str, ...]:
+def absent(found: Mapping[str, Found]) -> tuple[str, ...]:
     """Scored classes that appear neither as truth nor as prediction among the spotted MEs of a run."""
-    said = [
-        f"{VARIANTS[variant].title}, seed {run.config.seed}: {', '.join(absent)}"
-        for variant, of_seeds in runs.items()
-        for run in of_seeds
-        if not run.lacking and (absent := run.scores().recognition.absent)
-    ]
+    said = []
+    for one in found.values():
+        for replicate, seeds in one.scores.items():
+            where = f", replicate {replicate}" if replicate else ""
+            for seed, scores in seeds.items():
+                if classes := scores.recognition.absent:
+                    said.append(f"{one.title}{where}, seed {seed}: {', '.join(classes)}")
     if not said:
         return ()
     return (

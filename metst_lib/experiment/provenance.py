@@ -148,7 +148,10 @@ FOLD = ("surroundings", "seconds", "peak_memory_mib", "finished", "predictions",
 
 @dataclass(frozen=True)
 class SideFile:
-    """Where a table or figure comes from; files: hash of each format, data: (data set, preset)."""
+    """Where a table or figure comes from; files: hash of each format, data: (data set, preset).
+
+    A table from counts has replicates in place of folds, and counted says in which files its counts lie.
+    """
 
     title: str
     files: dict[str, str]
@@ -159,6 +162,19 @@ class SideFile:
     surroundings: list[dict[str, Any]]
     fold: tuple[str, ...]
     runs: list[RunAbout]
+    counted: str = ""
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What stands behind a table or figure; the fields are those of `SideFile`."""
+
+    data: list[tuple[str, str]]
+    settings: dict[str, dict[str, Any]]
+    surroundings: list[dict[str, Any]]
+    runs: list[RunAbout]
+    fold: tuple[str, ...] = FOLD
+    counted: str = ""
 
 
 def side_file(path: str | Path) -> Path:
@@ -168,26 +184,33 @@ def side_file(path: str | Path) -> Path:
 
 
 def write(
-    files: Sequence[Path], title: str, runs: Iterable[Any] = (), numbers: Iterable[Number] = ()
+    files: Sequence[Path], title: str, behind: Behind | Iterable[Any] = (), numbers: Iterable[Number] = ()
 ) -> Path:
     """Write the side file of these files, one table or figure in several formats; returns its path.
 
-    The same files and runs give the same bytes, from one revision of the code.
+    behind: runs, or what is said of them. The same files and runs give the same bytes, from one revision of
+    the code.
     """
-    runs, made_with = list(runs), []
-    of_runs = [_about_run(run, made_with) for run in runs]
+    behind = behind if isinstance(behind, Behind) else of_runs(behind)
     side = SideFile(
         title=title,
         files={path.name: sha256(path) for path in files},
         written_by={"git": git_revision(), "lock": lock_hash()},
-        data=sorted({(run.config.dataset, run.config.preset) for run in runs}),
         numbers=list(numbers),
-        settings={run.config.variant: _settings(run.config) for run in runs},
-        surroundings=made_with,
-        fold=FOLD,
-        runs=of_runs,
+        **vars(behind),
     )
     return records.write(side_file(files[0]), side)
+
+
+def of_runs(runs: Iterable[Any]) -> Behind:
+    """What is to be said of runs in folders."""
+    runs, made_with = list(runs), []
+    return Behind(
+        data=sorted({(run.config.dataset, run.config.preset) for run in runs}),
+        settings={run.config.variant: _settings(run.config) for run in runs},
+        runs=[_about_run(run, made_with) for run in runs],
+        surroundings=made_with,
+    )
 
 
 def _about_run(run: Any, made_with: list[dict[str, Any]]) -> RunAbout:

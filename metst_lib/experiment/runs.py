@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from metst_lib import fold as folding
 from metst_lib import metrics, ssm
 from metst_lib._files import digest
-from metst_lib.events import Event, Key, Prediction, Video
+from metst_lib.events import Event, Key, Prediction, Video, numbered
 from metst_lib.evidence import intervals, scorefile
 from metst_lib.experiment import flows, provenance, store
 from metst_lib.experiment.checkpoint import Checkpoint
@@ -204,6 +204,11 @@ class Run:
 
         Raises ValueError naming the folds that are missing or stale: no number stands for a part of them.
         """
+        self.require_whole()
+        return metrics.evaluate(self.predicted, self.truth, scorer, self.config.settings.kind)
+
+    def require_whole(self) -> None:
+        """ValueError naming the folds that are missing or stale, where there are such."""
         if self.lacking:
             total = len(self.lacking) + len(self.folds)
             stale = f"; stale: {', '.join(self.stale)}" if self.stale else ""
@@ -211,7 +216,6 @@ class Run:
                 f"{self.config.variant}, seed {self.config.seed}: {len(self.folds)} of {total} folds are "
                 f"there; missing: {', '.join(self.missing) or 'none'}{stale}"
             )
-        return metrics.evaluate(self.predicted, self.truth, scorer, self.config.settings.kind)
 
 
 def states(config: Config, inputs: store.Inputs | None = None) -> dict[str, str]:
@@ -248,9 +252,25 @@ def write_scores(run: Run) -> Path | None:
     fps = {video.key: video.fps for video in data.videos}
     n_frames = {video.key: video.n_frames for video in data.videos}
     labels = data.events("micro", "macro")
-    intervals.write(store.truth_path(config), config.dataset, labels, fps, n_frames)
+    numbers = {video.key: (video.first, video.step) for video in data.videos}
+    intervals.write(store.truth_path(config), config.dataset, labels, fps, n_frames, numbers)
     seen = {key: of for fold in run.folds.values() for key, of in fold.predictions.items()}
     return scorefile.write(path, config.dataset, seen, {key: fps[key] for key in seen})
+
+
+def found_by(runs: Iterable[Run]) -> dict[Key, list[Event]]:
+    """The events that whole runs (one a kind) found, together, in the owners' numbers of their frames.
+
+    ValueError where a run lacks folds.
+    """
+    found: dict[Key, list[Event]] = {}
+    for run in runs:
+        run.require_whole()
+        videos = {video.key: video for video in flows.load_data(run.config).videos}
+        for key, events in run.predicted.items():
+            how = videos[key].first, videos[key].step
+            found.setdefault(key, []).extend(numbered(event, *how) for event in events)
+    return found
 
 
 def score_fitted(configs: Iterable[Config]) -> None:

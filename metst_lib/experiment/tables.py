@@ -5,7 +5,7 @@ say so: they come from other data than the published ones and cannot be compared
 missing or stale are named, and no number stands for the rest (`estimates`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,23 @@ import numpy as np
 import pandas as pd
 
 from metst_lib._files import write_text
-from metst_lib.events import Video
 from metst_lib.experiment import flows, notes, provenance, published
-from metst_lib.experiment.config import Config, configure
+from metst_lib.experiment.config import configure
 from metst_lib.experiment.estimates import (
     BESIDE,
     Difference,
+    Found,
     Runs,
+    adjusted,
     beside,
     differences,
     estimates,
-    lacking,
+    found_in,
     missing_folds,
     our_rows,
     read_runs,
 )
 from metst_lib.experiment.published import THEIRS, TITLES
-from metst_lib.experiment.runs import Run
 from metst_lib.experiment.variants import ABLATION, VARIANTS
 
 DASH = "–"
@@ -40,8 +40,8 @@ DASH = "–"
 class Table:
     """A table ready to be written: its number in the paper, a caption, the rows, and notes below them.
 
-    runs: those that it is made from, by variant. sources: the variants behind our numbers, for each row in
-    order, or by column where a variant has columns of its own.
+    runs: those that it is made from, by variant; behind: what is known of counts in their place. sources: the
+    variants behind our numbers, for each row in order, or by column where a variant has columns of its own.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Table:
     notes: tuple[str, ...] = ()
     runs: Runs = field(default_factory=dict)
     sources: Sequence[tuple[str, ...]] | Mapping[str, tuple[str, ...]] = ()
+    behind: provenance.Behind | None = None
 
     def numbers(self) -> list[provenance.Number]:
         """Each of our numbers with the variants it comes from."""
@@ -88,12 +89,10 @@ class Table:
             write_text(folder / f"{self.name}.csv", self.frame.to_csv(index=False)),
             write_text(folder / f"{self.name}.tex", self.to_latex()),
         ]
-        if runs := [run for of_seeds in self.runs.values() for run in of_seeds]:
-            provenance.write(paths, self.caption, runs, self.numbers())
+        runs = [run for of_seeds in self.runs.values() for run in of_seeds]
+        if behind := self.behind or (provenance.of_runs(runs) if runs else None):
+            provenance.write(paths, self.caption, behind, self.numbers())
         return paths
-
-
-# --- our numbers ----------------------------------------------------------------------------------------
 
 
 # --- the paper's tables ---------------------------------------------------------------------------------
@@ -120,76 +119,109 @@ PAIRS = (
 )
 
 
+@dataclass(frozen=True)
+class Ours:
+    """Our side of the tables.
+
+    where, kind: the data's name in headings and in captions. found: by variant; shown: those of Tables I–III.
+    about: sentences below each table; missing: those on what is missing of some variants; more: those of one
+    table. runs, behind: as in `Table`.
+    """
+
+    where: str
+    kind: str
+    found: Mapping[str, Found]
+    shown: Sequence[str]
+    about: tuple[str, ...]
+    missing: Callable[[Sequence[str]], tuple[str, ...]]
+    more: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    runs: Runs = field(default_factory=dict)
+    behind: Callable[[Sequence[str]], provenance.Behind] | None = None
+
+    def table(self, name: str, frame: pd.DataFrame, variants: Sequence[str], sources: Any) -> Table:
+        """A table of that name with its caption, and the sentences below it."""
+        said = [*self.about, *self.missing(variants)]
+        if name not in ("table1_spotting_f1", "table5_differences"):
+            said += notes.absent({variant: self.found[variant] for variant in variants})
+        said += [*self.more.get(name, ()), *notes.fixed(name)]
+        runs = {variant: self.runs[variant] for variant in variants if variant in self.runs}
+        behind = self.behind(variants) if self.behind else None
+        return Table(name, notes.caption(name, self.kind), frame, tuple(said), runs, sources, behind)
+
+
 def make(dataset: str = "synthetic", seeds: Sequence[int] = (0,), **options: str) -> list[Table]:
     """Tables I–V of an edition, and the differences between the rows of Table V.
 
     options are those of `experiment.configure` (preset, root).
     """
     config = configure(dataset, **options)
-    every = read_runs(dataset, tuple(dict.fromkeys((*OURS, *ABLATION))), seeds, **options)
-    about, videos = notes.about(config, len(seeds)), flows.load_data(config).videos
-    return [
-        *_tables_1_to_3(config, {variant: every[variant] for variant in OURS}, videos, about),
-        _table_4(config, every, videos, about),
-        _table_5(config, {variant: every[variant] for variant in ABLATION}, videos, about),
-        difference_table(every),
-    ]
+    runs = read_runs(dataset, tuple(dict.fromkeys((*OURS, *ABLATION))), seeds, **options)
+    videos = flows.load_data(config).videos
+    ours = Ours(
+        config.reader.title,
+        notes.kind(config),
+        {variant: found_in(of_seeds, videos) for variant, of_seeds in runs.items()},
+        OURS,
+        notes.about(config, len(seeds)),
+        lambda variants: missing_folds({variant: runs[variant] for variant in variants}),
+        {
+            "table3_analysis": notes.fitted(runs["flow-magnitude"][0]),
+            "table5_ablation": notes.unequal(config),
+        },
+        runs,
+    )
+    return [*tables_of(ours), difference_table(runs)]
 
 
-def _made(name: str, config: Config, frame: pd.DataFrame, runs: Runs, sources: Any, *said: str) -> Table:
-    """A table of that name with its caption; below it what is said of its runs, and its fixed sentences."""
-    return Table(name, notes.caption(name, config), frame, (*said, *notes.fixed(name)), runs, sources)
+def tables_of(ours: Ours) -> list[Table]:
+    """Tables I–V, our side as given."""
+    return [*_tables_1_to_3(ours), _table_4(ours), _table_5(ours)]
 
 
-def _tables_1_to_3(
-    config: Config, runs: Runs, videos: Sequence[Video], about: tuple[str, ...]
-) -> list[Table]:
-    ours, where, absent = our_rows(runs, videos), config.reader.title, notes.absent(runs)
-    said = (*about, *missing_folds(runs))
+def _tables_1_to_3(ours: Ours) -> list[Table]:
+    where, rows = ours.where, our_rows({variant: ours.found[variant] for variant in ours.shown})
     theirs = {
         "table1_spotting_f1": {f"{TITLES[name]}, published": name for name in THEIRS},
         "table2_recognition": {f"{name.upper()}, CAS(ME)³, published": name for name in ("uf1", "uar")},
         "table3_analysis": {
             f"{title}, {TITLES[name]}, published": f"{name}_{measure}"
             for name in THEIRS
-            for title, (measure, _) in _ANALYSIS.items()
+            for title, (measure, _) in ANALYSIS.items()
         },
     }
     mine = {
-        "table1_spotting_f1": {f"{where}, ours": "spotting.f1"} | _beside(where),
+        "table1_spotting_f1": {f"{where}, ours": "spotting.f1"} | beside_columns(where),
         "table2_recognition": {
             f"{name.upper()}, {where}, ours": f"recognition.{name}" for name in ("uf1", "uar")
         },
         "table3_analysis": _analysed(where),
     }
-    more = {"table2_recognition": absent}
-    more["table3_analysis"] = (*absent, *notes.fitted(runs["flow-magnitude"][0]))
-    found = []
+    made = []
     for number, (name, columns) in enumerate(theirs.items(), start=1):
         published_rows = published.with_successors(number)
-        frame = _with_published(published_rows, columns, ours, mine[name])
-        sources = [()] * len(published_rows) + [(variant,) for variant in runs]
-        found.append(_made(name, config, frame, runs, sources, *said, *more.get(name, ())))
-    return found
+        frame = _with_published(published_rows, columns, rows, mine[name])
+        sources = [()] * len(published_rows) + [(variant,) for variant in ours.shown]
+        made.append(ours.table(name, frame, ours.shown, sources))
+    return made
 
 
 # Table III's columns: heading → name in the published file, measure.
-_ANALYSIS = {
+ANALYSIS = {
     "STRS": ("strs", "strs"),
     "F1 spot.": ("spotting_f1", "spotting.f1"),
     "F1 recog.": ("recognition_f1", "recognition.f1"),
 }
 
 
-def _beside(where: str) -> dict[str, str]:
+def beside_columns(where: str) -> dict[str, str]:
     """Columns that stand beside a spotting F1 of ours."""
     return dict(zip((f"F1 by chance, {where}, ours", f"FP/min, {where}, ours"), BESIDE, strict=True))
 
 
 def _analysed(where: str) -> dict[str, str]:
     """Our columns of Tables III and V: heading → name in `our_rows`."""
-    columns = {f"{title}, {where}, ours": measure for title, (_, measure) in _ANALYSIS.items()}
-    return columns | _beside(where)
+    columns = {f"{title}, {where}, ours": measure for title, (_, measure) in ANALYSIS.items()}
+    return columns | beside_columns(where)
 
 
 def _with_published(
@@ -205,7 +237,7 @@ def _with_published(
     return pd.concat([above, below], ignore_index=True).fillna(DASH)
 
 
-def _table_4(config: Config, runs: Runs, videos: Sequence[Video], about: tuple[str, ...]) -> Table:
+def _table_4(ours: Ours) -> Table:
     """Table IV: counts and ratios of both tasks, without and with result-level synergy."""
     theirs, columns = published.details(), {}
     for name in THEIRS:
@@ -220,15 +252,12 @@ def _table_4(config: Config, runs: Runs, videos: Sequence[Video], about: tuple[s
     sources = {}
     for words, variant in pair.items():
         for task, short in _TASKS.items():
-            heading = f"{config.reader.title}, {words}, {short}, ours"
-            lengths = videos if task == "spotting" else ()
-            columns[heading], sources[heading] = _details(runs[variant], task, lengths), (variant,)
-    of_pair = {variant: runs[variant] for variant in pair.values()}
+            heading = f"{ours.where}, {words}, {short}, ours"
+            columns[heading], sources[heading] = _details(ours.found[variant], task), (variant,)
     rows = [*_DETAILS, "F1 by chance", "FP/min"]
     filled = {heading: column + [DASH] * (len(rows) - len(column)) for heading, column in columns.items()}
     frame = pd.DataFrame({"Metric": rows, **filled})
-    said = (*about, *missing_folds(of_pair), *notes.absent(of_pair))
-    return _made("table4_result_synergy", config, frame, of_pair, sources, *said)
+    return ours.table("table4_result_synergy", frame, list(pair.values()), sources)
 
 
 _TASKS = {"spotting": "spot.", "recognition": "recog."}
@@ -245,41 +274,40 @@ _DETAILS = {
 }
 
 
-def _details(runs: Sequence[Run], task: str, videos: Sequence[Video]) -> list[str]:
-    """One column of Table IV, from top to bottom; videos: where chance and false alarms stand below."""
-    if short := lacking(runs):
-        return [short] * (len(_DETAILS) + 2 * bool(videos))
-    parts = [getattr(run.scores(), task) for run in runs]
-    ratios = estimates(runs)
-    counts = [_count([part.tp + part.fn for part in parts])]
-    counts += [_count([getattr(part, name) for part in parts]) for name in ("tp", "fp", "fn")]
+def _details(found: Found, task: str) -> list[str]:
+    """One column of Table IV, from top to bottom; of the spotting, chance and false alarms below."""
+    if found.lacking:
+        return [found.lacking] * (len(_DETAILS) + 2 * (task == "spotting"))
+    parts = [getattr(scores, task) for seeds in found.nested for scores in seeds]
+    ratios = estimates(found)
+    shown = [_count([part.tp + part.fn for part in parts])]
+    shown += [_count([getattr(part, name) for part in parts]) for name in ("tp", "fp", "fn")]
     measures = [f"{task}.{name}" for name in ("precision", "recall", "f1")]
-    shown = [*counts, *(str(ratios[measure]) for measure in (*measures, "strs"))]
-    return shown + list(beside(runs, videos).values()) if videos else shown
+    shown += [str(ratios[measure]) for measure in (*measures, "strs")]
+    shown += beside(found).values() if task == "spotting" else ()
+    return [f"{cell}{found.partly}" for cell in shown]
 
 
 def _count(values: Sequence[int]) -> str:
-    """A count of one seed, or its mean and deviation over several."""
+    """A count of one run, or its mean and deviation over several."""
     if len(set(values)) == 1:
         return str(values[0])
     return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
 
 
-def _table_5(config: Config, runs: Runs, videos: Sequence[Video], about: tuple[str, ...]) -> Table:
+def _table_5(ours: Ours) -> Table:
     """Table V: which parts a row has, what the paper prints for it, and ours."""
-    theirs = published.table(5)
-    ours = our_rows(runs, videos).set_index("variant")
-    variants = [VARIANTS[name] for name in ABLATION]
+    theirs, variants = published.table(5), [VARIANTS[name] for name in ABLATION]
+    rows = our_rows({variant: ours.found[variant] for variant in ABLATION}).set_index("variant")
     frame = pd.DataFrame({"Row": theirs["row"].astype(str)})
     for title, has in _PARTS.items():
         frame[title] = ["✓" if has(variant) else "×" for variant in variants]
     for name in THEIRS:
-        for title, (measure, _) in _ANALYSIS.items():
+        for title, (measure, _) in ANALYSIS.items():
             frame[f"{title}, {TITLES[name]}, published"] = theirs[f"{name}_{measure}"].map("{:.4f}".format)
-    for heading, name in _analysed(config.reader.title).items():
-        frame[heading] = ours.loc[list(ABLATION), name].tolist()
-    said = (*about, *missing_folds(runs), *notes.absent(runs), *notes.unequal(config))
-    return _made("table5_ablation", config, frame, runs, [(name,) for name in ABLATION], *said)
+    for heading, name in _analysed(ours.where).items():
+        frame[heading] = rows.loc[list(ABLATION), name].tolist()
+    return ours.table("table5_ablation", frame, ABLATION, [(name,) for name in ABLATION])
 
 
 # Table V's ticks: heading → whether a variant has the part.
@@ -294,35 +322,44 @@ _PARTS = {
 def difference_table(runs: Runs, pairs: Sequence[tuple[str, str, str]] = PAIRS) -> Table:
     """The paired differences of `pairs`, with intervals and what may be said; runs must hold the variants."""
     (config,) = {run.config.dataset: run.config for of_seeds in runs.values() for run in of_seeds}.values()
-    where, seeds = config.reader.title, len(next(iter(runs.values())))
     compared = {variant: runs[variant] for _, *pair in pairs for variant in pair}
+    found = {variant: found_in(of_seeds) for variant, of_seeds in compared.items()}
+    name, seeds = "table5_differences", len(next(iter(runs.values())))
+    frame = difference_rows(config.reader.title, found, pairs)
+    said = (*notes.paired(seeds, len(pairs) * len(ANALYSIS)), *missing_folds(compared), *notes.fixed(name))
+    sources = [(a, b) for _, a, b in pairs]
+    return Table(name, notes.caption(name, notes.kind(config)), frame, said, compared, sources)
+
+
+def difference_rows(
+    where: str, found: Mapping[str, Found], pairs: Sequence[tuple[str, str, str]], holm: bool = False
+) -> pd.DataFrame:
+    """A row a pair: what the paper prints, each measure of a less that of b, and what may be said. holm: p is
+    adjusted among the pairs of each measure."""
+    short = {(a, b): found[a].lacking or found[b].lacking for _, a, b in pairs}
+    seen = {(a, b): differences(found[a], found[b]) for (a, b), said in short.items() if not said}
+    for _, measure in ANALYSIS.values() if holm else ():
+        for pair, one in adjusted({pair: of[measure] for pair, of in seen.items()}).items():
+            seen[pair][measure] = one
     rows = []
     for change, a, b in pairs:
-        row = {"Rows": _rows(a, b), "What changes": change}
+        names = [str(ABLATION.index(v) + 1) if v in ABLATION else found[v].title for v in (a, b)]
+        row = {"Rows": " − ".join(names), "What changes": change}
         row |= {f"STRS, {TITLES[name]}, published": _published_difference(a, b, name) for name in THEIRS}
-        short = lacking(runs[a]) or lacking(runs[b])
-        found = {} if short else differences(runs[a], runs[b])
-        for title, (_, measure) in _ANALYSIS.items():
-            row[f"{title}, {where}, ours"] = short or str(found[measure])
-        row["Seen in ours"] = DASH if short else reading(found)
+        for title, (_, measure) in ANALYSIS.items():
+            row[f"{title}, {where}, ours"] = short[a, b] or str(seen[a, b][measure])
+        row["Seen in ours"] = DASH if short[a, b] else reading(seen[a, b])
         rows.append(row)
-    said = (*notes.paired(seeds, len(pairs) * len(_ANALYSIS)), *missing_folds(compared))
-    sources = [(a, b) for _, a, b in pairs]
-    return _made("table5_differences", config, pd.DataFrame(rows), compared, sources, *said)
+    return pd.DataFrame(rows)
 
 
 def reading(found: Mapping[str, Difference]) -> str:
     """What may be said of STRS and its two factors: the measures that differ, or "no difference seen"."""
     said: dict[str, list[str]] = {}
-    for title, (_, measure) in _ANALYSIS.items():
+    for title, (_, measure) in ANALYSIS.items():
         said.setdefault(found[measure].words, []).append(title)
     said.pop("no difference seen", None)
     return "; ".join(f"{', '.join(titles)} {words}" for words, titles in said.items()) or "no difference seen"
-
-
-def _rows(a: str, b: str) -> str:
-    names = [str(ABLATION.index(v) + 1) if v in ABLATION else VARIANTS[v].title for v in (a, b)]
-    return " − ".join(names)
 
 
 def _published_difference(a: str, b: str, dataset: str) -> str:

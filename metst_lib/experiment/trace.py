@@ -26,6 +26,7 @@ class Trace:
     from_runs: bool
     changed: tuple[str, ...]
     stale: tuple[str, ...]
+    side: SideFile
 
 
 def trace(path: str | Path, folds: bool = False, **options: str | Path) -> Trace:
@@ -61,7 +62,8 @@ def trace(path: str | Path, folds: bool = False, **options: str | Path) -> Trace
     if folds:
         tables["Folds"] = _folds(content)
     tables = {heading: frame for heading, frame in tables.items() if len(frame)}
-    return Trace(content.title, tables, bool(content.runs), tuple(changed), tuple(_stale(content, options)))
+    stale = () if content.counted else tuple(_stale(content, options))
+    return Trace(content.title, tables, bool(content.runs), tuple(changed), stale, content)
 
 
 def _stale(content: SideFile, options: Mapping[str, str | Path]) -> Iterable[str]:
@@ -116,7 +118,10 @@ def _sources(content: SideFile, variants: Iterable[str]) -> list[str]:
             if run.variant == variant:
                 seeds.setdefault((tuple(run.folds), (*run.missing, *run.stale)), []).append(str(run.seed))
         for (there, missing), of in seeds.items():
-            folds = f"folds {', '.join(there)}" if there else "no fold"
+            unit = "replicate" if content.counted else "fold"
+            folds = f"{unit}s {', '.join(there)}" if there else f"no {unit}"
+            if content.counted and there:
+                folds += f" ({content.counted}, row {variant})"
             short = f"; missing: {', '.join(missing)}" if missing else ""
             lines.append(f"{variant}, seed{'s' * (len(of) > 1)} {', '.join(of)}: {folds}{short}")
     return lines
@@ -134,8 +139,10 @@ def _runs(content: SideFile) -> pd.DataFrame:
             {
                 "variant": run.variant,
                 "seed": str(run.seed),
-                "folds": str(total) if total == len(folds) else f"{len(folds)} of {total}",
-                "finished": _span([fold["finished"] for fold in folds]),
+                ("replicates" if content.counted else "folds"): str(total)
+                if total == len(folds)
+                else f"{len(folds)} of {total}",
+                "finished": _span([fold.get("finished") for fold in folds]),
                 "minutes": shared or _all(folds, "seconds", lambda s: f"{sum(s) / 60:.1f}"),
                 "peak MiB": _all(folds, "peak_memory_mib", lambda mib: str(max(mib))),
                 "device": _each(each["machine"].get("device") for each in around),
@@ -201,7 +208,7 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 def _all(folds: Sequence[Mapping[str, Any]], key: str, reduce: Any) -> str:
     """A value over all folds; a dash where one does not have it."""
-    values = [fold[key] for fold in folds]
+    values = [fold.get(key) for fold in folds]
     return UNKNOWN if not values or None in values else reduce(values)
 
 

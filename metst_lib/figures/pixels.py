@@ -72,5 +72,5 @@ def _scores(ax: Axes, table: pd.DataFrame) -> list[str]:
         ax.plot(part["value"], np.arange(len(ways)) + at, ls="", ms=5, label=f"F1 of {source}", **look)
         said += [f"F1 of {source}, {name}, {value:.2f}" for name, value in part["value"].items()]
     style.lanes(ax, [way.replace(", ", ",\n").replace(" on ", "\non ") for way in ways])
-    ax.set(title="spotting F1", xlabel="F1, 95 % interval", xlim=(0, 1))
+    ax.set(title="spotting F1", xlabel="F1, 95 % interval", xlim=(0, max(0.2, 1.05 * table["high"].max())))
     return said

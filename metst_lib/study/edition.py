@@ -33,6 +33,8 @@ from metst_lib.study.counts import Counted, Name, Run
 from metst_lib.synthetic import replicates
 from metst_lib.synthetic.difficulty import difficulty
 
+#: The replicates that an edition has when it is whole: 1 to so many.
+REPLICATES = 5
 #: The library's steps and, as "study", replicates and controls: raised by whoever changes what they give.
 STEPS = store.STEPS | {"study": 1}
 
@@ -105,8 +107,16 @@ def numbers(text: str) -> tuple[int, ...]:
 
 def identity(name: Name) -> dict[str, str]:
     """What decides a run's counts, as keys: the difficulty file, the row's settings, the library's steps."""
-    settings = dataclasses.asdict(rows.recipe(name[1])) | {"control": rows.ROWS[name[1]].control}
-    return {"difficulty": difficulty().key, "settings": digest(settings), "code": digest(STEPS)}
+    return {
+        "difficulty": difficulty().key,
+        "settings": digest(settings(name[1])),
+        "code": digest(STEPS),
+    }
+
+
+def settings(row: str) -> dict[str, Any]:
+    """A row's recipe and control, JSON-able."""
+    return dataclasses.asdict(rows.recipe(row)) | {"control": rows.ROWS[row].control}
 
 
 def differs(run: Run) -> list[str]:

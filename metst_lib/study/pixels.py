@@ -78,7 +78,7 @@ def run(jobs: int = 1, root: str = "") -> pd.DataFrame:
     """
     configs = {name: experiment.configure("synthetic", name, root=root) for name in SWEPT}
     data = experiment.load_data(configs[SWEPT[0]])
-    half = len(data.subjects) // 2
+    half = -(-len(data.subjects) // 2)
     spotters = {name: _fitted(config, data, data.subjects[half:]) for name, config in configs.items()}
     videos = [data.videos_of(subject)[0] for subject in data.subjects[:half]]
     extracted = partial(_extracted, configs[SWEPT[0]], videos, jobs)

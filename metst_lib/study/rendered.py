@@ -9,6 +9,7 @@ Glossary: C channels (region × x, y); k frames of a window; px are those of the
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,26 @@ import cv2
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
+from sklearn.metrics import roc_auc_score
 from tqdm.auto import tqdm
 
-from metst_lib import flow, fold, inference, metrics, rois
+from metst_lib import flow, fold, inference, metrics, rois, windows
 from metst_lib._files import digest, write_text
 from metst_lib.datasets.landmarks import DlibLandmarker
-from metst_lib.events import Key, Video
+from metst_lib.events import Event, Key, Video
 from metst_lib.experiment import records
+from metst_lib.experiment.provenance import CHECKOUT
 from metst_lib.flow import Landmarker, RoiFlow
 from metst_lib.study import rows
-from metst_lib.synthetic import predictor
+from metst_lib.synthetic import predictor, replicates
 from metst_lib.synthetic.face import Film
 from metst_lib.synthetic.replicates import WINDOW, Replicate
 from metst_lib.synthetic.script import Script
 from metst_lib.synthetic.writer import JPEG_QUALITY
 
 SUBJECTS, LEFT_OUT = 8, 2
+#: Replicates that no table counts and that train beside the first one's other subjects.
+TAUGHT_BY = (8, 9)
 #: The regions that are compared, and the row of the study whose network is trained on either.
 ROI_SET, ROW = "18", "single-path-18roi"
 MODE = "fast"
@@ -127,8 +132,9 @@ def agreement(replicate: Replicate, pixels: Flows, seeds: Sequence[int] = (0, 1)
     windows in which nothing happens; low and high are 10 and 90 % of the videos. "length": of a region's flow
     at the apex of actions and changes of each kind, the median, 10 and 90 % of them; "all": the root mean
     square over regions. "correlation": of the channels at the apexes. Ratios, correlations: 95 % intervals by
-    jackknife over the videos. "F1": spotting F1 of one network, pairs of the subjects left out, or trained on
-    the signals of the replicate's other subjects; 95 % intervals.
+    jackknife over the videos. Then of one network, pairs of the subjects left out, or trained on other
+    subjects' signals, with 95 % intervals: "F1" of spotting, "AUC of frames" (how often the score of a frame
+    in an ME is above that of one outside), and how the score's curves on both correlate.
     """
     signals = {key: replicate.flow(ROI_SET)[key] for key in pixels}
     scripts = {key: replicate.scripts[key] for key in pixels}
@@ -144,8 +150,9 @@ def write(table: pd.DataFrame, path: str | Path) -> Path:
     return write_text(path, table.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
 
 
-def read(path: str | Path) -> pd.DataFrame:
-    """Read it. ValueError naming the file where its columns are others."""
+def read(path: str | Path = "") -> pd.DataFrame:
+    """Read it, by default the committed one. ValueError naming the file where its columns are others."""
+    path = path or CHECKOUT / "figures" / "synthetic" / TABLE
     table = pd.read_csv(path)
     if list(table) != COLUMNS:
         raise ValueError(f"{path} is no table of pixels beside signals: its columns are others")
@@ -264,40 +271,77 @@ def _score_rows(replicate: Replicate, sources: Mapping[str, Flows], seeds: Seque
     ways = {"leave two out": spot_pairs, "trained on other subjects' signals": spot_unseen}
     made = []
     for name, way in ways.items():
-        runs: dict[str, list[Any]] = {source: [] for source in SOURCES}
-        for seed in seeds:
-            for source, scores in way(replicate, sources, seed).items():
-                runs[source].append(scores)
-        for source, scores in runs.items():
-            found = inference.interval_of(scores, "spotting.f1")
-            n = sum(part.spotting.tp + part.spotting.fn for part in scores[0].by_subject.values())
-            made.append((source, "F1", "micro", name, n, found.value, found.low, found.high))
-        found = inference.paired(*runs.values(), measure="spotting.f1")
-        made.append(("pixels − signals", "F1", "micro", name, n, found.value, found.low, found.high))
+        folds = [way(replicate, sources, seed) for seed in seeds]
+        runs = {
+            source: [metrics.evaluate(f[source].found, f[source].truth) for f in folds] for source in SOURCES
+        }
+        found = {source: inference.interval_of(scores, "spotting.f1") for source, scores in runs.items()}
+        found["pixels − signals"] = inference.paired(*runs.values(), measure="spotting.f1")
+        n = sum(len(events) for events in folds[0][PIXELS].truth.values())
+        for source, f1 in found.items():
+            made.append((source, "F1", "micro", name, n, f1.value, f1.low, f1.high))
+        made += _curve_rows(name, folds)
     return made
 
 
-def spot_pairs(replicate: Replicate, sources: Mapping[str, Flows], seed: int) -> dict[str, metrics.Scores]:
+@dataclass(frozen=True, eq=False)
+class Spotted:
+    """What a network says of the part's videos, what was found and what is true."""
+
+    scores: Mapping[Key, np.ndarray]
+    found: Mapping[Key, list[Event]]
+    truth: Mapping[Key, list[Event]]
+
+
+def _curve_rows(name: str, folds: Sequence[Mapping[str, Spotted]]) -> list[tuple]:
+    """Of the score's curves, means over seeds: how well each source's tells frames of MEs, and how alike."""
+    keys = list(folds[0][PIXELS].truth)
+    curves = {s: [np.mean([f[s].scores[key] for f in folds], axis=0) for key in keys] for s in SOURCES}
+    shown = [
+        windows.targets(folds[0][PIXELS].truth[key], len(curves[PIXELS][n]))[0] for n, key in enumerate(keys)
+    ]
+    made: list[tuple] = []
+    for source, by_video in curves.items():
+
+        def told(keep: np.ndarray, by_video: list[np.ndarray] = by_video) -> float:
+            labels, values = (np.concatenate([each[v] for v in keep]) for each in (shown, by_video))
+            return float(roc_auc_score(labels, values))
+
+        made.append((source, "AUC of frames", "micro", name, len(keys), *_jackknife(told, len(keys))))
+    each = np.array([np.corrcoef(*pair)[0, 1] for pair in zip(*curves.values(), strict=True)])
+    alike = _jackknife(lambda keep: float(each[keep].mean()), len(keys))
+    return [*made, ("pixels and signals", "correlation", "score", name, len(keys), *alike)]
+
+
+def spot_pairs(replicate: Replicate, sources: Mapping[str, Flows], seed: int) -> dict[str, Spotted]:
     """Trained and tested on the same source, two of the part's subjects left out at a time."""
     return {source: _over_pairs(replicate, flows, seed) for source, flows in sources.items()}
 
 
-def _over_pairs(replicate: Replicate, flows: Flows, seed: int) -> metrics.Scores:
+def _over_pairs(replicate: Replicate, flows: Flows, seed: int) -> Spotted:
     truth, subjects = {key: replicate.truth[key] for key in flows}, [key[0] for key in flows]
-    predicted, real = {}, {}
+    spotted = Spotted({}, {}, {})
     for first in range(0, len(subjects), LEFT_OUT):
         done = fold.fold(flows, truth, subjects[first : first + LEFT_OUT], rows.recipe(ROW), seed)
-        predicted |= done.predicted
-        real |= done.truth
-    return metrics.evaluate(predicted, real)
+        _add(spotted, done)
+    return spotted
 
 
-def spot_unseen(replicate: Replicate, sources: Mapping[str, Flows], seed: int) -> dict[str, metrics.Scores]:
-    """One network, trained on the signals of the subjects who are not in the part, tested on each source."""
-    keys = list(sources[PIXELS])
-    subjects = {key[0] for key in keys}
+def _add(spotted: Spotted, done: fold.Fold) -> None:
+    spotted.scores.update({key: said.score for key, said in done.predictions.items()})
+    spotted.found.update(done.predicted)
+    spotted.truth.update(done.truth)
+
+
+def spot_unseen(replicate: Replicate, sources: Mapping[str, Flows], seed: int) -> dict[str, Spotted]:
+    """One network, trained on signals of subjects who are not in the part, tested on each source."""
+    subjects = {key[0] for key in sources[PIXELS]}
     others = {key: f for key, f in replicate.flow(ROI_SET).items() if key[0] not in subjects}
-    truth = {key: replicate.truth[key] for key in (*others, *keys)}
+    truth = {key: replicate.truth[key] for key in (*others, *sources[PIXELS])}
+    for number in TAUGHT_BY:
+        more = replicates.replicate(number, replicate.difficulty)
+        others |= {(f"{number} {who}", name): f for (who, name), f in more.flow(ROI_SET).items()}
+        truth |= {(f"{number} {who}", name): events for (who, name), events in more.truth.items()}
     fitted = []
 
     def once(*args: Any, **options: Any) -> Any:
@@ -305,7 +349,8 @@ def spot_unseen(replicate: Replicate, sources: Mapping[str, Flows], seed: int) -
             fitted.append(fold.fit(*args, **options))
         return fitted[0]
 
-    return {
-        source: fold.fold({**others, **flows}, truth, subjects, rows.recipe(ROW), seed, once).scores
-        for source, flows in sources.items()
-    }
+    made = {}
+    for source, flows in sources.items():
+        made[source] = Spotted({}, {}, {})
+        _add(made[source], fold.fold({**others, **flows}, truth, subjects, rows.recipe(ROW), seed, once))
+    return made

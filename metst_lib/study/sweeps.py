@@ -38,6 +38,7 @@ from metst_lib.synthetic.replicates import Replicate
 from metst_lib.windows import Flow
 
 NAME = "sweeps.csv"
+STORED = provenance.CHECKOUT / "figures" / "synthetic" / NAME
 #: The rows of the study that are swept.
 SWEPT = (baseline.NAME, "me-tst", "me-tst-plus", "convolution", "me-tst-plus-convolution")
 #: The replicates that variants are fitted on and tested on.
@@ -47,7 +48,7 @@ PERFECT = "perfect spotter"
 #: What a sweep belongs to, in the order of the table; those of a part are made together.
 PARTS = ("signals", "labels", "pixels")
 COLUMNS = (
-    *("part", "sweep", "unit", "level", "own", "variant", "f1", "low", "high", "fp_per_minute"),
+    *("synthetic", "part", "sweep", "unit", "level", "own", "variant", "f1", "low", "high", "fp_per_minute"),
     *("tp", "fp", "fn", "minutes", "ahead", "ahead_low", "ahead_high", "difficulty", "revision"),
 )
 
@@ -123,8 +124,10 @@ def run(
 
     names: of rows; jobs: processes; make: gives a replicate from its number and difficulty. f1 with its 95 %
     interval over subjects; ahead: F1 less that of the training-free baseline, paired by subject, empty where
-    it is not among the names; own: whether the level is the study's own.
+    it is not among the names; own: whether the level is the study's own. ValueError for an unknown row.
     """
+    if unknown := [name for name in names if name not in rows.ROWS]:
+        raise ValueError(f"unknown row {unknown[0]!r}; known: {', '.join(rows.ROWS)}")
     own = make(TESTED).difficulty
     levels = [(sweep, *level) for sweep in sweeps for level in sweep.changed(own).items()]
     plain, erred = ([(name, e) for name in names for e in es] for es in ((0,), sorted({*errors} - {0})))
@@ -228,8 +231,10 @@ def _counts(found: Mapping[Key, Sequence[Event]], truth: Mapping[Key, Sequence[E
 
 
 def table(lines: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Lines as a table with all `COLUMNS`, and the revision they were made by."""
-    return pd.DataFrame(lines, columns=list(COLUMNS)).assign(revision=provenance.git_revision() or "")
+    """Lines as a table with all `COLUMNS`: with the synthetic set and the revision that they were made by."""
+    made = pd.DataFrame(lines, columns=list(COLUMNS))
+    made["synthetic"] = np.where(made["part"] == "pixels", "demo", "study")
+    return made.assign(revision=provenance.git_revision() or "")
 
 
 def write(made: pd.DataFrame, path: str | Path) -> Path:
@@ -241,10 +246,11 @@ def write(made: pd.DataFrame, path: str | Path) -> Path:
     return write_text(path, made.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
-def read(path: str | Path) -> pd.DataFrame:
-    """The table of a file; FileNotFoundError naming the command, ValueError for another file."""
+def read(path: str | Path = STORED) -> pd.DataFrame:
+    """The table of a file, the stored one by default; FileNotFoundError naming the command, ValueError for
+    another file."""
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no sweeps at {path}; make them with `metst study sweeps`")
+        raise FileNotFoundError(f"no {path}; make them with `metst study sweeps`")
     made = pd.read_csv(path, dtype={"difficulty": str, "revision": str}, keep_default_na=True)
     if list(made.columns) != list(COLUMNS) or not set(made["part"]) <= set(PARTS):
         raise ValueError(f"{path} is no table of sweeps: its columns or parts are others")

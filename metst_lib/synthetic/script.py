@@ -220,7 +220,8 @@ class Script:
         """The actions as events, as `datasets` reads them back: emotion for micro-expressions alone."""
         return tuple(
             Event(a.onset, a.offset, None if a.kind == "blink" else a.apex,
-                  a.emotion if a.kind == "micro" else None, a.kind)
+                  a.emotion if a.kind == "micro" else None, a.kind,
+                  () if a.kind == "blink" else tuple(a.unit_names.split("+")))
             for a in self.of(*KINDS)
         )  # fmt: skip
 

@@ -3,13 +3,16 @@
 import dataclasses
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from trials import compendium, shorten
 
 from metst_lib import experiment
+from metst_lib._files import digest
 from metst_lib.datasets import frames
+from metst_lib.events import Event, Video
 from metst_lib.experiment import configure, flows, records, store
 
 
@@ -183,3 +186,22 @@ def test_landmarks_for_figures_follow_the_face(config):
     assert points.shape == (video.n_frames, 68, 2)
     assert np.median(distance) < 4
     np.testing.assert_array_equal(points[15], points[29])
+
+
+@pytest.mark.parametrize("units", [(), ("4", "L12")])
+def test_action_units_change_neither_the_digest_of_labels_nor_the_key_of_made_up_flow(units):
+    video = Video("s1", "a", 30.0, 100, (Event(3, 9, 5, "positive", aus=units), Event(20, 25, kind="macro")))
+    label = [(3, 9, 5, "positive", "micro")]
+    made = SimpleNamespace(
+        dataset="toy",
+        what=SimpleNamespace(roi_set="5"),
+        settings=SimpleNamespace(kind="micro", window=30, flow_mode="exact", frame_step=1),
+        reader=SimpleNamespace(flow=True, flow_key=str),
+    )
+    assert flows._labels(made, [video]) == {("s1", "a"): digest(100, label)} == {("s1", "a"): "680678711804"}
+    some = SimpleNamespace(
+        config=made,
+        report=SimpleNamespace(imported=None),
+        data=SimpleNamespace(has_blinks=lambda _: True),
+    )
+    assert flows.FlowSet._key(some, video, None) == "5d7d6e100c4b"

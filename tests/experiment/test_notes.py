@@ -4,16 +4,17 @@ from handmade import ALL, HALF, run
 
 from metst_lib.events import EMOTIONS, Event
 from metst_lib.experiment import configure, notes
+from metst_lib.experiment.estimates import found_in
 
 
 def test_absent_classes_are_named_once_for_each_run():
-    (note,) = notes.absent({"me-tst": [run("me-tst", ALL), run("me-tst", HALF, 1)]})
+    (note,) = notes.absent({"me-tst": found_in([run("me-tst", ALL), run("me-tst", HALF, 1)])})
     assert "ME-TST, seed 0: positive; ME-TST, seed 1: positive, surprise" in note
     everything = run("me-tst", ALL)
     truth = {("s1", "a"): [Event(20 * i, 20 * i + 9, emotion=e) for i, e in enumerate(EMOTIONS)]}
     everything.folds["s1"].truth.update(truth)
     everything.folds["s1"].predicted.update(truth)
-    assert notes.absent({"me-tst": [everything]}) == ()
+    assert notes.absent({"me-tst": found_in([everything])}) == ()
 
 
 def test_a_note_says_what_else_differs_between_rows():

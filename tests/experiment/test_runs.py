@@ -11,7 +11,7 @@ from trials import SMALLEST, compendium, shorten
 from metst_lib import experiment, training
 from metst_lib import fold as folding
 from metst_lib.events import Event, Prediction
-from metst_lib.evidence import scoring
+from metst_lib.evidence import megc, scoring
 from metst_lib.experiment import checkpoint, configure, flows, records, runs, store, variants
 
 
@@ -322,5 +322,9 @@ def test_a_whole_run_leaves_a_score_file_that_gives_its_counts_and_a_part_of_one
     assert given.recognised and not given.left_out and given.n_frames.keys() == run.truth.keys()
     found = scoring.scores(given, config.recipe.rule)
     assert found.by_subject == run.scores().by_subject
+    sent = megc.write(written.with_name("sent.csv"), runs.found_by([run]))
+    given, _ = megc.given(sent, store.truth_path(config), "strict")
+    (row,) = megc.table(given, "strict").query("kind == 'micro'").to_dict("records")
+    assert [row[name] for name in ("tp", "fp", "fn")] == list(vars(run.scores().spotting).values())
     store._begun(config, runs.folds(config)[0])  # another fit of a fold takes it away
     assert not written.exists()

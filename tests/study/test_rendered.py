@@ -116,6 +116,7 @@ def table(toy):
     """The agreement of signals with themselves, a fifth larger."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rendered, "SUBJECTS", 4)
+        patch.setattr(rendered, "TAUGHT_BY", (8,))
         patch.setattr(rows, "recipe", lambda name: Recipe(baseline.NAME, rule=Rule(result_synergy=False)))
         larger = {
             video.key: dataclasses.replace(f := toy.flow("18")[video.key], values=1.2 * f.values)
@@ -130,7 +131,8 @@ def test_what_is_a_fifth_larger_is_told_so(table):
     assert {"micro", "blink", "rest"} <= set(ratios["kind"])
     assert ratios["value"].to_numpy() == pytest.approx(1.2, rel=1e-4)
     assert ratios.dropna()[["low", "high"]].to_numpy() == pytest.approx(1.2, rel=1e-3)
-    assert table[table["measure"] == "correlation"]["value"].to_numpy() == pytest.approx(1, abs=1e-4)
+    alike = table[(table["measure"] == "correlation") & (table["kind"] != "score")]
+    assert alike["value"].to_numpy() == pytest.approx(1, abs=1e-4)
     lengths = table[(table["measure"] == "length") & (table["kind"] == "micro") & (table["name"] == "mouth")]
     pair = lengths.set_index("synthetic source")["value"]
     assert pair["pixels"] == pytest.approx(1.2 * pair["signals"])
@@ -142,6 +144,11 @@ def test_each_way_of_training_has_both_sources_and_their_difference(table):
     assert list(values.index) == ["leave two out", "trained on other subjects' signals"]
     found = values["pixels"] - values["signals"]
     assert found.tolist() == pytest.approx(values["pixels − signals"].tolist())
+    curves = table[
+        table["measure"].isin(["correlation", "AUC of frames"]) & (table["name"] == values.index[0])
+    ]
+    pixels, signals, alike = curves["value"]
+    assert alike == pytest.approx(1) and pixels == pytest.approx(signals)
     assert found.iloc[0] == 0  # trained and tested on flow of the same scale, the comparator sees no change
     assert (scores["n"] > 0).all()
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from toys import QUICK, toy
 
-from metst_lib import baseline
+from metst_lib import baseline, figures
+from metst_lib.app.cli import main
 from metst_lib.events import Event, Video
 from metst_lib.fold import Recipe
 from metst_lib.spotting import Rule
-from metst_lib.study import rows, sweeps
+from metst_lib.study import pixels, rows, sweeps
 from metst_lib.study.sweeps import IN_TRAINING, IN_TRUTH, PERFECT, Sweep, Trial
 
 NAMES = (baseline.NAME, "me-tst")
@@ -148,8 +150,10 @@ def test_a_line_is_measured_by_hand():
 
 def lines(part, sweep, values, variant="me-tst"):
     """ahead_low, ahead_high by level."""
+    about = {"part": part, "sweep": sweep, "unit": "px", "variant": variant}
+    about |= dict.fromkeys(("f1", "low", "high", "fp_per_minute"), 0.5)
     return [
-        {"part": part, "sweep": sweep, "unit": "px", "level": level, "variant": variant, "own": level == 1,
+        {**about, "level": level, "own": level == 1,
          "ahead": (low + high) / 2, "ahead_low": low, "ahead_high": high}
         for level, (low, high) in values.items()
     ]  # fmt: skip
@@ -186,3 +190,32 @@ def test_files_that_are_not_there_or_no_sweeps_are_refused(tmp_path):
     (tmp_path / "other.csv").write_text("a,part\n1,x\n")
     with pytest.raises(ValueError, match=r"other\.csv is no table of sweeps"):
         sweeps.read(tmp_path / "other.csv")
+
+
+def test_the_command_makes_the_parts_that_are_asked_for(tmp_path, monkeypatch):
+    asked = []
+
+    def run(names, jobs, **which):
+        asked.append((tuple(names), jobs, which))
+        return sweeps.table(lines("labels", IN_TRUTH, {1: (0.1, 0.2)}))
+
+    monkeypatch.setenv("METST_FIGURES", str(tmp_path))
+    monkeypatch.setattr(sweeps, "run", run)
+    monkeypatch.setattr(
+        pixels, "run", lambda *_: sweeps.table(lines("pixels", "compression", {1: (0.1, 0.2)}))
+    )
+    one = CliRunner().invoke(main, "study sweeps --part labels --rows me-tst,convolution --jobs 2".split())
+    assert one.exit_code == 0, one.output
+    assert asked == [(("me-tst", "convolution"), 2, {"sweeps": (), "errors": sweeps.ERRORS})]
+    assert "ME-TST. Under the training-free baseline: nowhere." in one.output
+    assert CliRunner().invoke(main, ["study", "sweeps"]).exit_code == 0
+    assert asked[1] == (sweeps.SWEPT, 1, {"sweeps": sweeps.SWEEPS, "errors": sweeps.ERRORS})
+    made = sweeps.read(tmp_path / "synthetic" / sweeps.NAME)
+    assert list(made["part"]) == ["labels", "pixels"]
+    assert list(made["synthetic"]) == ["study", "demo"]
+    assert "Synthetic: study" in figures.alt_text(tmp_path / "synthetic" / "sweeps.png")
+
+
+def test_a_row_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match="unknown row 'me-tts'; known: flow-magnitude"):
+        sweeps.run(("me-tts",), 1, Toy)

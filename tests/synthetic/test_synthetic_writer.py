@@ -55,8 +55,10 @@ def test_the_reader_of_the_real_set_reads_it_without_a_repair(tiny):
     assert [video.key for video in dataset.videos] == [(p.subject, p.video) for p in plans]
     for video, p in zip(dataset.videos, plans, strict=True):
         assert video.n_frames == 270
-        fields = [(e.kind, e.onset, e.offset, e.emotion) for e in video.events]
-        assert fields == [(e.kind, e.onset, e.offset, e.emotion) for e in p.script.events]
+        fields = [(e.kind, e.onset, e.offset, e.emotion, e.aus) for e in video.events]
+        assert fields == [(e.kind, e.onset, e.offset, e.emotion, e.aus) for e in p.script.events]
+        assert all(bool(e.aus) == (e.kind != "blink") for e in video.events)
+        assert (video.first, video.step) == (p.first, 1)
         assert [e.apex for e in video.events_of("micro")] == [a.apex for a in p.script.of("micro")]
     assert not dataset.audit["action"].isin(["repaired", "dropped", "clipped"]).any()
 
