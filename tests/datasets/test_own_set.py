@@ -66,7 +66,8 @@ def test_frames_of_files_count_from_the_first_number_and_those_of_images_by_thei
     change(data, "first_frame = 0", "first_frame = 1")
     anna, bert = (datasets.load("mine", data, videos="all").video(who, "talk") for who in ("anna", "bert"))
     assert anna.events == (Event(2, 8, 4, "negative"),) and bert.events == (Event(3, 9, kind="macro"),)
-    assert (anna.n_frames, bert.n_frames, anna.fps) == (40, 40, 25.0)
+    assert (anna.n_frames, bert.n_frames, anna.fps) == (40, 40, 25.0) and (anna.first, bert.first) == (1, 5)
+    assert (anna.events[0].aus, bert.events[0].aus) == (("4", "7"), ("12",))
     for video in (anna, bert):
         images = frames.open(video)
         assert all(films.near(images[index], index) for index in (0, 7, 39))
