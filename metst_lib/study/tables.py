@@ -85,6 +85,12 @@ class Study:
         """What each row found, by its name."""
         return {row: self.found(row) for row in rows.ROWS}
 
+    @property
+    def stale(self) -> str:
+        """What of today's library the counts were not made of, behind a caption; "" where all holds."""
+        other = dict.fromkeys(what for one in self.counted.values() for what in edition.differs(one.run))
+        return f"; made of other {', '.join(other)} than today's" if other else ""
+
     def missing(self, names: Sequence[str]) -> tuple[str, ...]:
         """Notes that name the replicates and seeds that rows lack; () where none does."""
         said = []
@@ -157,12 +163,17 @@ class Study:
         )
 
 
-def read(folder: Path) -> Study:
-    """The counts in a folder; ValueError where they were edited, or are of another edition than today's, and
-    where there are none."""
+def read(folder: Path, today: bool = True) -> Study:
+    """The counts in a folder; ValueError where they were edited and where there are none. today: ValueError
+    as well where they are of another edition than today's; else only where they are of several sets."""
     found = counts.read(folder)
     known = {name: one for name, one in found.items() if name[1] in rows.ROWS}
-    edition.refuse(known.values())
+    if today:
+        edition.refuse(known.values())
+    if len(sets := {one.run.difficulty for one in known.values()}) > 1:
+        raise ValueError(
+            f"{folder}: counts of several difficulties are not pooled: {', '.join(sorted(sets))}"
+        )
     if not known:
         raise ValueError(
             f"{folder / counts.NAME} holds no counts of today's rows; `metst study run` makes them"
@@ -171,10 +182,10 @@ def read(folder: Path) -> Study:
 
 
 def stored(root: str | Path = "") -> Study:
-    """The study as it is committed: the counts of the compendium's folder, of the checkout where that has
-    none. FileNotFoundError and ValueError as `read`."""
+    """The study as it is committed, for texts: the counts of the compendium's folder, of the checkout where
+    that has none. They may be older than today's code, which `Study.stale` says."""
     folders = [place / "figures" / "synthetic" for place in (home(root), provenance.CHECKOUT)]
-    return read(next((folder for folder in folders if (folder / counts.NAME).is_file()), folders[0]))
+    return read(next((folder for folder in folders if (folder / counts.NAME).is_file()), folders[0]), False)
 
 
 def _units(runs: Sequence[Counted]) -> dict[str, str]:

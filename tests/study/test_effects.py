@@ -1,5 +1,7 @@
 """What the study lets a text say: computed from counts made by hand, checked against the inference."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from toystudy import counted
@@ -106,3 +108,20 @@ def test_the_stored_study_is_that_of_the_folder_that_has_counts(tmp_path, monkey
         (folder / "figures" / "synthetic").mkdir(parents=True)
         counts.write(folder / "figures" / "synthetic", [one])
         assert list(tables.stored(here).counted) == [(1, row, 0)]
+    assert tables.stored(here).stale == ""
+    other = replace(one, run=replace(one.run, code="another"))
+    line = other.run.line
+    other = replace(other, run=replace(other.run, counts=counts.hashed(line, other.lines)))
+    counts.write(here / "figures" / "synthetic", [other])
+    assert tables.stored(here).stale == "; made of other code than today's"
+    with pytest.raises(ValueError, match="another edition"):
+        tables.read(here / "figures" / "synthetic")
+
+
+def test_counts_of_several_difficulties_are_never_pooled(tmp_path):
+    one, two = counted((1, "me-tst", 0)), counted((2, "me-tst", 0))
+    run = replace(two.run, difficulty="easier")
+    run = replace(run, counts=counts.hashed(run.line, two.lines))
+    counts.write(tmp_path, [one, replace(two, run=run)])
+    with pytest.raises(ValueError, match=r"several difficulties are not pooled: .*easier"):
+        tables.read(tmp_path, today=False)
