@@ -28,7 +28,7 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import t as student
 
-from metst_lib.metrics import COLUMNS, MEASURES, SCORED, Counts, Scores
+from metst_lib.metrics import COLUMNS, MEASURES, SCORED, Scores
 
 #: Up to so many units every exchange of two variants is counted, beyond it this many are drawn.
 EXACT, DRAWN = 12, 9999
@@ -87,25 +87,6 @@ def interval(
     than two of them.
     """
     return _interval(_of_counts(counts, measure), measure, level, units)
-
-
-def both_kinds(macro: Any, micro: Any, level: float = 0.95) -> dict[str, tuple[Counts, Interval]]:
-    """The field's row of spotting: "macro", "micro" and "overall", each its counts and its F1 with interval.
-
-    macro, micro: counts as for `interval`, of the same subjects in the same order, a row of zeros where one
-    has nothing of a kind. Overall F1 is that of the counts of both added, each event having been held
-    against truths of its own kind. Of one subject the intervals are NaN. ValueError as `interval`, and where
-    shapes differ.
-    """
-    macro, micro = np.asarray(macro), np.asarray(micro)
-    if macro.shape != micro.shape:
-        raise ValueError(f"counts of the same subjects wanted, not of shapes {macro.shape} and {micro.shape}")
-    row = {}
-    for kind, counts in (("macro", macro), ("micro", micro), ("overall", macro + micro)):
-        total = Counts(*map(int, counts.reshape(-1, 3).sum(axis=0)))
-        alone = counts.reshape(-1, 3).shape[0] < 2
-        row[kind] = total, Interval(total.f1, np.nan, np.nan, level) if alone else interval(counts, level)
-    return row
 
 
 def interval_of(

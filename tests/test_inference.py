@@ -9,8 +9,8 @@ import pytest
 from toys import random_case
 
 from metst_lib.events import Event
-from metst_lib.inference import Difference, Interval, both_kinds, holm, interval, interval_of, limits, paired
-from metst_lib.metrics import MEASURES, Counts, evaluate
+from metst_lib.inference import Difference, Interval, holm, interval, interval_of, limits, paired
+from metst_lib.metrics import MEASURES, evaluate
 
 A = ("s1", "a")
 THREE = [[2, 1, 1], [1, 2, 0], [3, 0, 2]]  # F1 12/18; without each subject 8/12, 10/14, 6/10
@@ -326,17 +326,3 @@ def test_a_level_outside_0_to_1_is_refused(level):
 def test_counts_say_nothing_of_recognition():
     with pytest.raises(ValueError, match="say nothing of strs"):
         paired([[1, 2, 3], [2, 1, 0]], [[1, 1, 1], [2, 1, 0]], measure="strs")
-
-
-def test_the_fields_row_adds_the_counts_of_both_kinds_subject_by_subject():
-    macro, micro = np.array([[3, 1, 0], [2, 0, 2], [1, 1, 1]]), np.array([[1, 4, 2], [0, 0, 3], [2, 1, 0]])
-    row = both_kinds(macro, micro)
-    assert [tuple(vars(counts).values()) for counts, _ in row.values()] == [(6, 2, 3), (3, 5, 5), (9, 7, 8)]
-    assert list(row) == ["macro", "micro", "overall"]
-    assert row["overall"][0].f1 == 2 * 9 / (9 + 7 + 9 + 8) == row["overall"][1].value
-    for kind, counts in {"macro": macro, "micro": micro, "overall": macro + micro}.items():
-        assert row[kind][1] == interval(counts)
-    assert both_kinds([macro, micro], [micro, macro])["overall"][0] == Counts(18, 14, 16)
-    assert np.isnan(both_kinds(macro[:1], micro[:1])["macro"][1].low)
-    with pytest.raises(ValueError, match=r"not of shapes \(3, 3\) and \(2, 3\)"):
-        both_kinds(macro, micro[:2])

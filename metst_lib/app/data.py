@@ -30,6 +30,23 @@ def synth(root: str, **settings: Any) -> None:
 
 
 @data.command()
+@click.argument("name")
+@click.option("--fps", default=30.0, help="Frames per second of the videos.")
+@click.option("--title", default="", help="In tables and figures.  [default: NAME]")
+@root_option
+def new(name: str, fps: float, title: str, root: str) -> None:
+    """Begin a data set of your own, data/NAME: its settings, a csv for labels, a folder for videos."""
+    from metst_lib import datasets, experiment
+    from metst_lib.datasets import own
+
+    folder = own.begin(experiment.home(root) / "data", name, fps, title, datasets.known())
+    click.echo(f"Settings to look through: {folder / own.SETTINGS}")
+    click.echo(f"A row for each event:     {folder / own.LABELS}")
+    click.echo(f"Videos:                   {folder / own.VIDEOS}/<subject>/<video>.mp4")
+    click.echo(f"Then: metst data check {name}")
+
+
+@data.command()
 @dataset_argument
 @root_option
 @click.option("--deep", is_flag=True, help="Read every frame, not only the first, middle and last.")

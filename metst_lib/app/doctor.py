@@ -193,10 +193,10 @@ def _predictor(what: str, path: Path, to_do: str) -> Line:
 
 def sets(data: Path) -> Iterator[Line]:
     """The data sets: which are there, and how to get the others."""
-    for name in datasets.known():
+    for name in datasets.known(data):
         folder, what = data / name, f"data set {name}"
         if not folder.is_dir() or not any(folder.iterdir()):
-            yield Line(what, NOTE, "not there", datasets.how_to_get(name))
+            yield Line(what, NOTE, "not there", datasets.how_to_get(name, data))
             continue
         try:
             loaded = datasets.load(name, data)

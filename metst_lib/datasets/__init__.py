@@ -4,9 +4,11 @@
     read_annotations("casme3", micro, second)    # the tables alone
 
 A set is a `Reader`: what it is called, where it lies, how it is read (paper, Sec. IV-A, Table I). Three stand
-here, each in a module that tells how its tables err; others come by an entry point or `register`. This drawer
-imports the method and nothing beyond it.
+here, each in a module that tells how its tables err; others come by an entry point or `register`, or are your
+own, a folder that `own` reads. This drawer imports the method and nothing beyond it.
 """
+
+from pathlib import Path
 
 from metst_lib.datasets.dataset import Dataset as Dataset
 from metst_lib.datasets.dataset import is_long as is_long
@@ -21,6 +23,6 @@ from metst_lib.datasets.registry import register as register
 from metst_lib.datasets.rows import LONG_SECONDS as LONG_SECONDS
 
 
-def how_to_get(name: str) -> str:
+def how_to_get(name: str, data: Path | None = None) -> str:
     """One sentence on where a set comes from."""
-    return reader_of(name).how_to_get
+    return reader_of(name, data).how_to_get

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from metst_lib.datasets.frames import Listing, decode
+from metst_lib.datasets.frames import Listing, decode, film_rate
 from metst_lib.datasets.loading import INDEX, find_tables, load, read_annotations
 from metst_lib.datasets.manifest import Manifest
 from metst_lib.datasets.reader import Reader, natural_key
@@ -28,6 +28,8 @@ CHECK_COLUMNS = ("item", "found", "expected", "ok", "to_do")
 AUDIT_COLUMNS = ("step", "table", "row", "micro", "videos", "subjects", "reason")
 #: Regions -> C.
 CHANNELS = {5: 10, 18: 36}
+#: Frame rates that differ by less than this share are one: 29.97 is 30.
+SAME_RATE = 0.02
 _DIFFERENT = "another version, or rows changed? `metst data audit` shows every row that was left out"
 #: Item, found, expected, whether that is as it should be, and what to do where it is not.
 Row = tuple[str, object, object, bool, str]
@@ -47,13 +49,13 @@ def check(
     `root`/manifests/<name>.json knows. expected: counts in place of the owners' (see `Reader.expected`).
     Raises ValueError for an unknown set, and for a rehearsal, which has no frames to look for.
     """
-    reader, folder = reader_of(name), Path(root) / name
+    reader, folder = reader_of(name, Path(root)), Path(root) / name
     if reader.ranges:
         raise ValueError(
             f"{name} has no files of its own to check: try `metst data check {reader.rehearses}`"
         )
     look = _Look(reader, folder, expected)
-    rows = [*look.files(), *look.counts(), *look.frames()]
+    rows = [*look.files(), *look.counts(), *look.frames(), *look.video_files()]
     if look.there:
         rows += [*look.events(), *look.images(deep), *look.disk()]
     if look.there and deep:
@@ -91,6 +93,7 @@ class _Look:
         self.paths = reader.find_tables(folder)
         self.table: pd.DataFrame | None = None
         self.there: dict[Key, Listing] = {}
+        self.films: dict[Path, int] = {}  # video files -> their frames
 
     def files(self) -> Iterator[Row]:
         """The folder, the tables, and the marker of a set of our own, which says how large it is."""
@@ -129,14 +132,17 @@ class _Look:
 
     def frames(self) -> Iterator[Row]:
         """Videos that have frames, and those that should."""
-        try:
-            places = self.reader.locate(self.folder, self.paths)
-        except ValueError:  # a broken table, reported above
-            places = {}
-        listings = list_videos(places, self.folder / INDEX) if places else {}
-        self.there = {key: listing for key, listing in listings.items() if listing is not None}
         example, get = self.folder / self.reader.example, self.reader.how_to_get
         unpack = f"unpack the frames so that {example} is one of them. {get}"
+        try:
+            places = self.reader.locate(self.folder, self.paths)
+        except ValueError as error:  # a broken table, reported above, or a folder of no meaning
+            places, unpack = {}, str(error)
+        listings = list_videos(places, self.folder / INDEX, self.reader.first_frame) if places else {}
+        self.there = {key: listing for key, listing in listings.items() if listing and listing.count}
+        self.films = {
+            found.folder: found.count for found in listings.values() if found and not found.template
+        }
         for item, found in (("subjects", len({key[0] for key in self.there})), ("videos", len(self.there))):
             wanted = self.expected.get(item)
             ok = found and found == (wanted or found)
@@ -183,6 +189,8 @@ class _Look:
         wanted = f"at most {most}" if most else "0"
         missing, bad, looked = [], [], 0
         for listing in self.there.values():
+            if not listing.template:
+                continue  # a video file
             files, n_frames = listing.files(), listing.last - listing.first + 1
             every = map(files.path, range(n_frames) if listing.missing else ())
             missing += [path for path in every if not path.is_file()]
@@ -195,6 +203,19 @@ class _Look:
         yield "missing frames", len(missing), wanted, len(missing) <= most, to_do
         found, to_do = f"{len(bad)} of {looked} opened", bad and first.format(bad[0], "it again")
         yield "frames that do not open", found, wanted, len(bad) <= most, to_do
+
+    def video_files(self) -> Iterator[Row]:
+        """Video files that cannot be read, and those whose header tells of another frame rate."""
+        if not self.films:
+            return
+        bad = [path for path, count in self.films.items() if not count]
+        to_do = bad and f"the first: {bad[0]}. Convert it to .mp4, or to a folder of numbered images"
+        yield "video files that cannot be read", len(bad), 0, not bad, to_do
+        wanted = self.reader.fps
+        rates = {path: film_rate(path) for path, count in self.films.items() if count}
+        other = [(path, rate) for path, rate in rates.items() if rate and abs(rate / wanted - 1) > SAME_RATE]
+        to_do = other and "the first: {} has {:g}; a set has one frame rate".format(*other[0])
+        yield f"video files of other than {wanted:g} frames/s", len(other), 0, not other, to_do
 
     def changed(self, manifest: Manifest) -> Iterator[Row]:
         """Videos whose frames are others than those that their flow was made from."""
@@ -296,7 +317,7 @@ def _read(name: str, source: Any, as_released: bool, ranges: Any) -> tuple[pd.Da
     paths = find_tables(name, folder) if folder else source
     options = {"as_released": as_released, "bad_rows": "drop"}
     table, log = read_annotations(name, *paths, **options)
-    if ranges is not None or (folder and reader_of(name).locate(folder, paths)):
+    if ranges is not None or (folder and reader_of(name, folder.parent).locate(folder, paths)):
         root = source if folder else "data"
         data = load(name, root, videos="all", tables=paths, ranges=ranges, **options)
         return table, data.audit, True

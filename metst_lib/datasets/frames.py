@@ -56,7 +56,11 @@ class VideoFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """What one look into a folder of numbered images found: numbers first…last, `count` files."""
+    """What one look into a folder of numbered images found: numbers first…last, `count` files.
+
+    Of a video file, its path in the folder's place, likewise: it has no template, and a count of 0 where it
+    cannot be read.
+    """
 
     folder: Path
     template: str
@@ -69,8 +73,10 @@ class Listing:
         """How many numbers between first and last have no file."""
         return self.last - self.first + 1 - self.count
 
-    def files(self, frame_step: int = 1) -> FrameFiles:
+    def files(self, frame_step: int = 1) -> "FrameFiles | VideoFile":
         """Every `frame_step`-th number from the first on, whether its file is there or not."""
+        if not self.template:
+            return VideoFile(self.folder, range(0, self.count, frame_step))
         return FrameFiles(self.folder, self.template, range(self.first, self.last + 1, frame_step))
 
 
@@ -95,6 +101,27 @@ def list_frames(folder: str | Path) -> Listing | None:
     values = {int(text) for text in digits}
     template = prefix.replace("{", "{{").replace("}", "}}") + field + suffix
     return Listing(Path(folder), template, min(values), max(values), len(values))
+
+
+def list_film(path: Path) -> Listing:
+    """Go once through a video file and count its frames, from 0: headers are often wrong."""
+    with quiet():
+        capture, count = opened(path), 0
+        while capture.isOpened() and capture.grab():
+            if not count and not capture.retrieve()[0]:
+                break
+            count += 1
+        capture.release()
+    return Listing(path, "", 0, count - 1, count)
+
+
+def film_rate(path: Path) -> float:
+    """Frames per second by a video file's header; 0 where it does not say."""
+    with quiet():
+        capture = opened(path)
+        rate = float(capture.get(cv2.CAP_PROP_FPS)) if capture.isOpened() else 0.0
+        capture.release()
+    return rate
 
 
 def open(video: Video) -> "Frames":

@@ -26,7 +26,8 @@ def find_tables(name: str, folder: str | Path) -> list[Path | None]:
     Of several files the owners' name counts, then the highest version: `check`, and the audit of whatever
     reads them, say which were passed over and why.
     """
-    reader, folder = reader_of(name), Path(folder)
+    folder = Path(folder)
+    reader = reader_of(name, folder.parent)
     paths = reader.find_tables(folder)
     if paths[0] is None:
         raise FileNotFoundError(
@@ -46,6 +47,7 @@ def read_annotations(
     - synthetic, casme3: cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx, CAS(ME)3_part_A_v2.xls
     - sammlv: SAMM_LongVideos_V3_Release.xlsx (V1, V2 as well), SAMM_Micro_FACS_Codes_v2.xlsx
     - casme2sq: CAS(ME)^2code_final.xlsx
+    - a set of your own: labels.csv, in its folder
 
     Returns a table with `rows.COLUMNS`, onset, apex and offset inclusive in the owners' frame numbers (`load`
     turns them into indices), and the audit (table, row as Excel shows it, action, reason, subject, video).
@@ -53,7 +55,7 @@ def read_annotations(
     naming file, row and column, at a fault the set is not known for; "drop" leaves the row out, audited.
     Raises ValueError for an unknown set, a missing sheet or column, FileNotFoundError for a missing table.
     """
-    reader = reader_of(name)
+    reader = reader_of(name, Path(tables[0]).parent.parent if tables and tables[0] else None)
     rows = RowReader(name, reader.fps, AuditLog(), bad_rows, as_released)
     return _annotations(reader, rows, tables), rows.log.frame()
 
@@ -84,7 +86,7 @@ def load(
     FileNotFoundError, saying how to get it, where a table or every folder is missing; ValueError for unknown
     names and options, and for rows as `read_annotations`, an event wholly outside its video among them.
     """
-    reader, folder = reader_of(name), Path(root) / name
+    reader, folder = reader_of(name, Path(root)), Path(root) / name
     frame_step = reader.frame_step if frame_step is None else frame_step
     if not isinstance(frame_step, int) or frame_step < 1:
         raise ValueError(f"frame_step {frame_step!r} is not a whole number of 1 or more")
@@ -109,7 +111,7 @@ def load(
         places = {key: place for key, place in places.items() if key[0] in subjects}
     wanted = keys_of(table, kind) if (kind := _VIDEOS[videos]) else keys_of(table) | set(places)
     found = {key: place for key, place in places.items() if key in wanted}
-    found = list_videos(found, folder / INDEX) if ends is None else found
+    found = list_videos(found, folder / INDEX, reader.first_frame) if ends is None else found
     found, table = dict.fromkeys(wanted) | found, table[table["kind"].isin(list(kinds))]
     made = assemble(table, found, log, frame_step=frame_step, fps=fps, strict=bad_rows != "drop")
     blinkers = frozenset(video.subject for video in made) if reader.all_blinks else blinkers

@@ -23,7 +23,7 @@ class Reader:
 
     **Names.** title: in tables, figures and texts. synthetic: whether every caption must say so; origin: then
     what the data are, in a phrase. licence: one sentence. source: its owners, "who: address"; command: what
-    writes the set, in their place.
+    writes the set, in their place; a set of your own has neither.
 
     **Tables.** tables: the owners' file name of each -> pattern that finds it under another (case aside);
     the first is needed. read(rows, *paths) gives the records that a `rows.RowReader` took, with None for a
@@ -33,8 +33,9 @@ class Reader:
     **Frames.** example: a frame's file below the set's folder. locate(folder, paths of tables) gives
     (subject, video) -> folder of frames, of those that are unpacked (see `located`); place: where those of
     "{subject}" and "{video}" belong. fps and frame_step: the owners' rate, and every how many-th frame is
-    kept by default. window: k of its presets. unreadable: images known to be missing or not to open;
-    lacking: videos that usable copies are known to lack. predictor: of landmarks, below `data/`.
+    kept by default. first_frame: number of the first frame of a video file, which may stand in a folder's
+    place. window: k of its presets. unreadable: images known to be missing or not to open; lacking: videos
+    that usable copies are known to lack. predictor: of landmarks, below `data/`.
 
     **Sets that we write.** marker: file written last, with the settings it was written with. truth: folder of
     what was rendered. all_blinks: whether every subject's blinks are labelled. A set without frames has
@@ -55,6 +56,7 @@ class Reader:
     command: str = ""
     fps: float = 30.0
     frame_step: int = 1
+    first_frame: int = 0
     window: int = 50
     expected: Mapping[str, int] = field(default_factory=dict)
     unreadable: int = 0
@@ -77,6 +79,8 @@ class Reader:
         """One sentence on where the set comes from."""
         if self.command:
             return f"Write the set with `{self.command}`."
+        if not self.source:
+            return 'It is yours: data/README.md says under "A set of your own" what belongs where.'
         return (
             f"It comes from its owners ({self.source}); data/README.md says how to apply and where to put it."
         )

@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -83,7 +82,7 @@ class RowReader:
     def bad(self, column: str, what: str) -> None:
         """Raise or drop, as `bad_rows` says."""
         if self.bad_rows != "drop":
-            place = f"{self.sheet.path.name}, sheet {self.sheet.name!r}, row {self.where['row']}"
+            place = f"{self.sheet.place}, row {self.where['row']}"
             raise ValueError(f'{place}, column {column!r}: {what}; bad_rows="drop" leaves such rows out')
         self.note("dropped", f"{column}: {what}")
 
@@ -154,19 +153,22 @@ class RowReader:
             self.note("flagged", f"onset and apex are the same frame, {start}")
             yield "onset = apex"
 
-    def flag_overlaps(self) -> None:
-        """Flag each micro-expression that begins before its predecessor in the video has ended."""
-        by_video: dict[Key, list[dict[str, Any]]] = {}
+    def flag_overlaps(self, *kinds: str) -> None:
+        """Flag each event of a kind (micro, if none is named) that begins before another has ended."""
+        alike: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         for record in self.records:
-            if record["kind"] == "micro":
-                by_video.setdefault((record["subject"], record["video"]), []).append(record)
-        for key, records in by_video.items():
-            records.sort(key=lambda record: (record["onset"], record["offset"]))
-            for before, after in pairwise(records):
+            if record["kind"] in (kinds or ("micro",)):
+                alike.setdefault((record["subject"], record["video"], record["kind"]), []).append(record)
+        for where, records in alike.items():
+            before, *others = sorted(records, key=lambda record: (record["onset"], record["offset"]))
+            for after in others:
+                inside = after["offset"] <= before["offset"]
                 if after["onset"] <= before["offset"]:
                     later, earlier = (f"{record['onset']}…{record['offset']}" for record in (after, before))
-                    self.at(after["source_row"], *key, "micro")
-                    self.note("flagged", f"{later} overlaps {earlier} of row {before['source_row']}")
+                    self.at(after["source_row"], *where)
+                    what = f"{later} overlaps {earlier} of row {before['source_row']}"
+                    self.note("flagged", what + (", inside which it lies" if inside else ""))
+                before = before if inside else after
 
 
 def action_units(cell: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

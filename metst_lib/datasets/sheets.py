@@ -1,5 +1,8 @@
-"""Sheets of workbooks: the wanted columns by name, with the row numbers that Excel shows."""
+"""Sheets of workbooks and csv files: the wanted columns by name, with the row numbers that Excel shows."""
 
+import codecs
+import csv
+import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,18 +11,29 @@ from typing import Any
 
 import pandas as pd
 
+#: Column of the cells that stand to the right of a csv file's last column.
+BEYOND = "beyond the last column"
+
 
 @dataclass(frozen=True)
 class Sheet:
-    """One sheet of a workbook: cells by wanted column name, and where each row stands in Excel."""
+    """One sheet of a workbook: cells by wanted column name, and where each row stands in Excel.
+
+    A csv file is one without a name.
+    """
 
     path: Path
     name: str
-    cells: pd.DataFrame  # index = row number in Excel
+    cells: pd.DataFrame  # index = row number in Excel, of a csv file the line
 
     @property
     def label(self) -> str:
-        return f"{self.path.name} [{self.name}]"
+        return f"{self.path.name} [{self.name}]" if self.name else self.path.name
+
+    @property
+    def place(self) -> str:
+        """The same, as errors say it."""
+        return f"{self.path.name}, sheet {self.name!r}" if self.name else self.path.name
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """(row in Excel, cells by column) of every row that is not blank."""
@@ -52,6 +66,41 @@ def read_cells(path: Path) -> dict[str, pd.DataFrame]:
     except Exception as error:  # calamine has an error class of its own for each format
         raise ValueError(f"{path} cannot be read as an Excel workbook: {error}") from error
     return {str(name): cells.set_axis(range(1, len(cells) + 1)) for name, cells in book.items()}
+
+
+def read_csv(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Sheet:
+    """Read the wanted columns of a csv file, its line numbers as index; optional ones may not be there.
+
+    Commas, semicolons or tabs, any ends of lines, a byte-order mark, UTF-8 or UTF-16: all the same. Lines
+    that begin with # are passed over. What a row has more than the header is its cell in the column `BEYOND`.
+
+    Raises FileNotFoundError where there is no such file, ValueError naming the line that is no text or no
+    csv, or the columns that are missing.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no table at {path}")
+    content = path.read_bytes()
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        lines = list(io.StringIO(content.decode("utf-16" if wide else "utf-8-sig"), newline=None))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path.name}, line {line}: not in UTF-8; save it as “CSV UTF-8”") from None
+    # spreadsheets write "sep=;" first where the separator is not their own, and quote what has a comma
+    lines = ["\n" if line.startswith(("#", '"#', "sep=")) else line for line in lines]
+    header = next(filter(str.strip, lines), "")
+    records = csv.reader(lines, delimiter=max(",;\t", key=header.count), strict=True)
+    try:
+        rows = dict((records.line_num, [*map(str.strip, record)]) for record in records if any(record))
+    except csv.Error as error:
+        raise ValueError(f"{path.name}, line {records.line_num}: {error}") from None
+    width = len(next(iter(rows.values()), ()))
+    raw = pd.DataFrame([[cell or None for cell in row[:width]] for row in rows.values()], index=list(rows))
+    there = [_plain(cell) for cell in raw.iloc[:1].to_numpy().ravel()]
+    cells = _below_header(raw, [*columns, *(name for name in optional if _plain(name) in there)], path.name)
+    beyond = {line: " ".join(filter(None, row[width:])) for line, row in rows.items()}
+    cells = cells.dropna(how="all").reindex(columns=[*columns, *optional])
+    return Sheet(path, "", cells.assign(**{BEYOND: cells.index.map(beyond)}))
 
 
 def _below_header(raw: pd.DataFrame, columns: Sequence[str], where: str) -> pd.DataFrame:

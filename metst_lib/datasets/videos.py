@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,16 @@ from typing import Any
 import pandas as pd
 
 from metst_lib._files import read_json, write_json
-from metst_lib.datasets.frames import GRAIN, Listing, list_frames
+from metst_lib.datasets.frames import GRAIN, Listing, list_film, list_frames
 from metst_lib.datasets.reader import natural_key
 from metst_lib.datasets.rows import AuditLog, action_units
 from metst_lib.events import Event, Key, Video
 
 
-def list_videos(folders: Mapping[Key, Path], index: Path) -> dict[Key, Listing | None]:
+def list_videos(folders: Mapping[Key, Path], index: Path, first: int = 0) -> dict[Key, Listing | None]:
     """First and last frame of each folder, looking once into each; None for a folder without images.
 
+    In a folder's place a video file may stand, whose frames are numbered from `first` on.
     What was found is kept in the file `index` and used again as long as a folder has not changed, since a
     full set has over a thousand folders with thousands of files each. Where it cannot be written (a disk
     that only reads), each call looks again.
@@ -40,7 +42,7 @@ def list_videos(folders: Mapping[Key, Path], index: Path) -> dict[Key, Listing |
         entry = known.get(os.path.relpath(folder, index.parent))
         if isinstance(entry, list) and len(entry) == 5 and entry[0] == changed:
             return entry
-        found = list_frames(folder)
+        found = list_film(folder) if folder.is_file() else list_frames(folder)
         # a folder changed within the clock's grain of now may change again unseen: look again next time
         fresh = time.time_ns() - changed < GRAIN
         facts = (found.template, found.first, found.last, found.count) if found else [None] * 4
@@ -53,6 +55,9 @@ def list_videos(folders: Mapping[Key, Path], index: Path) -> dict[Key, Listing |
         with suppress(OSError):
             write_json(index, known | settled)
     listings = {f: Listing(f, *facts) if facts[0] is not None else None for f, (_, *facts) in entries.items()}
+    for path, found in listings.items():
+        if found and not found.template:
+            listings[path] = replace(found, first=first, last=first + found.count - 1)
     return {key: listings[folder] for key, folder in folders.items()}
 
 
@@ -79,10 +84,12 @@ def assemble(
     for key in sorted(ranges, key=lambda key: tuple(map(natural_key, key))):
         found, records = ranges[key], by_video.get(key, [])
         note = partial(log.add, subject=key[0], video=key[1])
-        if found is None:
+        unread = isinstance(found, Listing) and not found.count
+        if found is None or unread:
             counts = Counter(record.kind for record in records)
             count = ", ".join(f"{n} {kind}" for kind, n in counts.items()) or "no events"
-            note("dropped", f"no frames of this video: left out with {count}")
+            what = f"{found.folder.name} cannot be read as a video" if unread else "no frames of this video"
+            note("dropped", f"{what}: left out with {count}")
             continue
         listed = isinstance(found, Listing)
         first, last = (found.first, found.last) if listed else found

@@ -21,6 +21,7 @@ from metst_lib.events import Event, Key, clip, iou, overlap
 from metst_lib.evidence import check, decoders, protocols
 from metst_lib.evidence.authors import K, P
 from metst_lib.evidence.decoders import STEP
+from metst_lib.evidence.errors import Sort, errors
 from metst_lib.evidence.pack import Pack
 from metst_lib.evidence.scorefile import bare
 from metst_lib.metrics import Chance, Counts, Scores
@@ -76,10 +77,10 @@ class Spotted:
         """The chance line (`metrics.chance`)."""
         return metrics.chance(self.predicted, self.truth, self.n_frames, draws, seed, self.kind)
 
-    def errors(self, draws: int = 100) -> list[metrics.Sort]:
-        """Misses (where there are curves) and false alarms by sort (`metrics.errors`)."""
+    def errors(self, draws: int = 100) -> list[Sort]:
+        """Misses (where there are curves) and false alarms by sort (`evidence.errors`)."""
         there = self.ranked or {}, self.labels, self.dropped
-        found = metrics.errors(self.predicted, self.truth, self.n_frames, *there, draws, kind=self.kind)
+        found = errors(self.predicted, self.truth, self.n_frames, *there, draws, kind=self.kind)
         return [sort for sort in found if self.ranked or sort.error != "miss"]
 
 

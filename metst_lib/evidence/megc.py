@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from metst_lib._files import write_text
 from metst_lib.events import EMOTIONS, Event, Key, named, numbered
 from metst_lib.evidence import intervals
 from metst_lib.evidence.scoring import Given
+from metst_lib.metrics import Counts
 from metst_lib.metrics.scores import of_kind
 
 #: Columns of a year's file, as participants wrote them.
@@ -287,7 +289,7 @@ def table(given: Given, protocol: str) -> pd.DataFrame:
         for kind, found in scores.items()
     }
     rows = []
-    for kind, (total, interval) in inference.both_kinds(counts["macro"], counts["micro"]).items():
+    for kind, (total, interval) in both_kinds(counts["macro"], counts["micro"]).items():
         row = {"kind": kind} | vars(total)
         row |= {name: getattr(total, name) for name in ("precision", "recall", "f1")}
         rows.append(row | {"f1_low": interval.low, "f1_high": interval.high})
@@ -297,3 +299,23 @@ def table(given: Given, protocol: str) -> pd.DataFrame:
         for name, value in of.items():
             made[name] = np.where(made["kind"] == "micro", value, np.nan)
     return made
+
+
+def both_kinds(macro: Any, micro: Any, level: float = 0.95) -> dict[str, tuple[Counts, inference.Interval]]:
+    """The field's row of spotting: "macro", "micro" and "overall", each its counts and its F1 with interval.
+
+    macro, micro: counts as for `inference.interval`, of the same subjects in the same order, a row of zeros
+    where one has nothing of a kind. Overall F1 is that of the counts of both added, each event having been
+    held against truths of its own kind. Of one subject the intervals are NaN. ValueError as there, and where
+    shapes differ.
+    """
+    macro, micro = np.asarray(macro), np.asarray(micro)
+    if macro.shape != micro.shape:
+        raise ValueError(f"counts of the same subjects wanted, not of shapes {macro.shape} and {micro.shape}")
+    row = {}
+    for kind, counts in (("macro", macro), ("micro", micro), ("overall", macro + micro)):
+        total = Counts(*map(int, counts.reshape(-1, 3).sum(axis=0)))
+        alone = counts.reshape(-1, 3).shape[0] < 2
+        unknown = inference.Interval(total.f1, np.nan, np.nan, level)
+        row[kind] = total, unknown if alone else inference.interval(counts, level)
+    return row

@@ -125,7 +125,7 @@ def _emotion(event: Event | None) -> str:
 def errors(
     run: Run, data: Dataset, heads: Mapping[Key, np.ndarray] | None = None, draws: int = 100
 ) -> pd.DataFrame:
-    """Misses and false alarms of a run by sort, with their share and that by chance: `metrics.errors`.
+    """Misses and false alarms of a run by sort, with their share and that by chance: `evidence.errors`.
 
     data: the run's data set; heads: as `true_heads`, the false alarms on a head movement are told with it.
     """

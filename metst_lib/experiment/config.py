@@ -57,7 +57,7 @@ class Config:
     @property
     def reader(self) -> datasets.Reader:
         """What is known of the data set."""
-        return datasets.reader_of(self.dataset)
+        return datasets.reader_of(self.dataset, self.places.data)
 
     @property
     def what(self) -> Variant:
@@ -67,7 +67,7 @@ class Config:
     @property
     def settings(self) -> Preset:
         """The preset's settings."""
-        return presets_of(self.dataset)[self.preset]
+        return presets_of(self.dataset, self.places.data)[self.preset]
 
     @property
     def recipe(self) -> Recipe:
@@ -85,7 +85,9 @@ class Config:
     @property
     def edition(self) -> str:
         """Name of the folders of runs and figures: the data set, with what is not its default."""
-        preset = "" if self.preset == next(iter(presets_of(self.dataset))) else f"-{self.preset}"
+        preset = (
+            "" if self.preset == next(iter(presets_of(self.dataset, self.places.data))) else f"-{self.preset}"
+        )
         epochs = f"-{self.epochs}epochs" if self.epochs else ""
         return self.dataset + preset + epochs + (f"-{self.matmul}" if self.matmul != MATMUL[0] else "")
 
@@ -127,7 +129,8 @@ def configure(
     precision of matrix products (such runs lie in folders of their own).
     Raises ValueError for an unknown data set, variant, preset or precision, listing the known ones.
     """
-    known = presets_of(dataset)
+    root = home(root)
+    known = presets_of(dataset, root / "data")
     preset = preset or next(iter(known))
     if preset not in known:
         raise ValueError(f"unknown preset {preset!r} for {dataset}; known: {', '.join(known)}")
@@ -138,7 +141,7 @@ def configure(
     matmul = os.environ.get("METST_MATMUL") or MATMUL[0]
     if matmul not in MATMUL:
         raise ValueError(f"unknown precision METST_MATMUL={matmul}; known: {', '.join(MATMUL)}")
-    root, reader = home(root), datasets.reader_of(dataset)
+    reader = datasets.reader_of(dataset, root / "data")
     if reader.flow is None:  # else there is no face, so no landmarks
         landmarks = landmarks or os.environ.get("METST_LANDMARKS", "")
     marks = Path(os.path.abspath(landmarks or root / "data" / reader.predictor))

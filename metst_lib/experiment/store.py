@@ -126,7 +126,9 @@ def index_page(config: Config) -> Path:
 
 def figures_folder(config: Config) -> Path:
     """Where an edition's tables and figures go; `figures/synthetic/` itself is the stored edition."""
-    name = next(iter(presets_of(config.dataset))) if config.reader.truth else config.dataset
+    name = (
+        next(iter(presets_of(config.dataset, config.places.data))) if config.reader.truth else config.dataset
+    )
     return config.places.figures / config.edition.replace(config.dataset, name, 1)
 
 

@@ -7,6 +7,7 @@ together they make the `fold.Recipe` of a run.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from metst_lib import baseline, datasets, models
@@ -127,13 +128,14 @@ PRESETS = {
 }
 
 
-def presets_of(dataset: str) -> dict[str, Preset]:
+def presets_of(dataset: str, data: Path | None = None) -> dict[str, Preset]:
     """The presets of a data set by name, the default first; ValueError listing the known data sets.
 
+    data: the folder that holds the sets, where it may be one of your own.
     A set without rows of its own has one: "demo" where it is synthetic, "paper" else, at its own frame step
     and window.
     """
-    reader = datasets.reader_of(dataset)
+    reader = datasets.reader_of(dataset, data)
     rows = {preset: settings for (name, preset), settings in PRESETS.items() if name == dataset}
     if rows:
         return rows

@@ -205,7 +205,7 @@ def alarms(
 def error_shares(rows: Mapping[str, Sequence[Sort]], error: str) -> style.Drawing:
     """Shares of the sorts of misses, or of false alarms, each beside its share by chance.
 
-    rows: name → what `metrics.errors` says of it; error: "miss" or "false alarm". Sorts that occur nowhere,
+    rows: name → what `evidence.errors` says of it; error: "miss" or "false alarm". Sorts that occur nowhere,
     by chance neither, are left out.
     """
     chosen = {name: {s.sort: s for s in sorts if s.error == error} for name, sorts in rows.items()}

@@ -15,10 +15,6 @@ Glossary: TP, FP, FN true positives, false positives, false negatives; S subject
 
 from metst_lib.metrics.chance import Chance as Chance
 from metst_lib.metrics.chance import chance as chance
-from metst_lib.metrics.errors import MISSES as MISSES
-from metst_lib.metrics.errors import Sort as Sort
-from metst_lib.metrics.errors import errors as errors
-from metst_lib.metrics.errors import lies_on as lies_on
 from metst_lib.metrics.matching import IOU as IOU
 from metst_lib.metrics.matching import SCORERS as SCORERS
 from metst_lib.metrics.matching import match_events as match_events

@@ -128,7 +128,7 @@ ROWS: dict[str, Row] = {name: replace(row, lr=_LR.get(fits_like(name))) for name
 
 _NO_VETO, _CONVOLVED = "me-tst-plus-no-result-synergy", "me-tst-plus-convolution"
 #: Best of all rows on replicate 0, which is not counted (`rates.csv`); every part of it has its pair below.
-_BEST = "me-tst-plus-convolution-macros"
+BEST = "me-tst-plus-convolution-macros"
 _FIRST, _RELEASED = "me-tst-plus-first-reading", "me-tst-plus-released-init"
 _MIXER = ("Mixer", "Inner width")
 #: Pairs that answer a claim, the paper's claims first. (claim, a, b, differs, paper)
@@ -157,19 +157,19 @@ PAIRS: tuple[Pair, ...] = tuple(
         ("prominence, in ME-TST+", "me-tst-plus-prominence", "me-tst-plus", ("Rule",)),
         ("prominence, with gated convolution", f"{_CONVOLVED}-prominence", _CONVOLVED, ("Rule",)),
         ("macros among the negatives, in ME-TST+", "me-tst-plus-macros", "me-tst-plus", ("Negatives",)),
-        ("macros among the negatives, with gated convolution", _BEST, _CONVOLVED, ("Negatives",)),
+        ("macros among the negatives, with gated convolution", BEST, _CONVOLVED, ("Negatives",)),
         (
             "gated convolution in place of Mamba, macros among the negatives",
-            _BEST,
+            BEST,
             "me-tst-plus-macros",
             _MIXER,
         ),
-        ("prominence, in the best row", f"{_BEST}-prominence", _BEST, ("Rule",)),
-        ("the best row in place of ME-TST+", _BEST, "me-tst-plus", (*_MIXER, "Negatives")),
+        ("prominence, in the best row", f"{BEST}-prominence", BEST, ("Rule",)),
+        ("the best row in place of ME-TST+", BEST, "me-tst-plus", (*_MIXER, "Negatives")),
     )
 )
 #: Rows that are run with a second seed: those of the paper's claims, and the best.
-MAIN = frozenset({_BEST, *(row for pair in PAIRS if pair.paper for row in (pair.a, pair.b))})
+MAIN = frozenset({BEST, *(row for pair in PAIRS if pair.paper for row in (pair.a, pair.b))})
 
 
 def recipe(row: str, **changes: Any) -> Recipe:

@@ -40,7 +40,7 @@ from metst_lib.windows import Flow
 NAME = "sweeps.csv"
 STORED = provenance.CHECKOUT / "figures" / "synthetic" / NAME
 #: The rows of the study that are swept.
-SWEPT = (baseline.NAME, "me-tst", "me-tst-plus", "convolution", "me-tst-plus-convolution")
+SWEPT = (baseline.NAME, "me-tst", "me-tst-plus", rows.BEST)
 #: The replicates that variants are fitted on and tested on.
 TRAINED, TESTED = 0, 6
 #: Finds every micro-expression where it is.

@@ -17,6 +17,9 @@ from metst_lib.app.cli import main
 from metst_lib.app.evidence import score as command
 from metst_lib.events import Event, numbered
 from metst_lib.evidence import intervals, megc
+from metst_lib.evidence.megc import both_kinds
+from metst_lib.inference import interval
+from metst_lib.metrics import Counts
 
 A, B, C = ("s1", "a"), ("s2", "b"), ("s2", "c")
 TRUTH = {
@@ -339,3 +342,17 @@ def test_the_command_offers_each_protocol():
     (option,) = [option for option in command.params if option.name == "protocol"]
     assert list(option.type.choices) == list(megc.PROTOCOLS)
     assert all(scorer in metrics.SCORERS for scorer, _ in megc.PROTOCOLS.values())
+
+
+def test_the_fields_row_adds_the_counts_of_both_kinds_subject_by_subject():
+    macro, micro = np.array([[3, 1, 0], [2, 0, 2], [1, 1, 1]]), np.array([[1, 4, 2], [0, 0, 3], [2, 1, 0]])
+    row = both_kinds(macro, micro)
+    assert [tuple(vars(counts).values()) for counts, _ in row.values()] == [(6, 2, 3), (3, 5, 5), (9, 7, 8)]
+    assert list(row) == ["macro", "micro", "overall"]
+    assert row["overall"][0].f1 == 2 * 9 / (9 + 7 + 9 + 8) == row["overall"][1].value
+    for kind, counts in {"macro": macro, "micro": micro, "overall": macro + micro}.items():
+        assert row[kind][1] == interval(counts)
+    assert both_kinds([macro, micro], [micro, macro])["overall"][0] == Counts(18, 14, 16)
+    assert np.isnan(both_kinds(macro[:1], micro[:1])["macro"][1].low)
+    with pytest.raises(ValueError, match=r"not of shapes \(3, 3\) and \(2, 3\)"):
+        both_kinds(macro, micro[:2])

@@ -24,6 +24,7 @@ from pictures import (
 
 from metst_lib import figures, metrics, rois
 from metst_lib.events import EMOTIONS
+from metst_lib.evidence.errors import Sort
 
 KEY = ("s", "v")
 
@@ -109,9 +110,7 @@ def everything(landmarks, moving, output):
             "What recall costs",
             {"ME-TST+": (1.0, 0.5, "synthetic")},
         ),
-        "error_shares": figures.error_shares(
-            {"ME-TST": [metrics.Sort("miss", "no peak", 3, 1.0, 0.2)]}, "miss"
-        ),
+        "error_shares": figures.error_shares({"ME-TST": [Sort("miss", "no peak", 3, 1.0, 0.2)]}, "miss"),
         "thresholds": figures.thresholds({"set": {"ours": [(0.5, 0.4, 0.6)] * 2}}, [0.5, 0.6], 0.55),
         "protocols": figures.protocols({"set": ([0.1, 0.2], 0.2, {"p": {"0.55": 0.15}})}),
         "pixels_beside_signals": figures.pixels_beside_signals(BESIDE),

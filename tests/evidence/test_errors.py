@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from metst_lib.events import Event
-from metst_lib.metrics import errors, evaluate, lies_on
+from metst_lib.evidence.errors import errors, lies_on
+from metst_lib.metrics import evaluate
 
 A, B = ("s1", "a"), ("s1", "b")
 TRUTH = {A: [Event(10, 19), Event(100, 109), Event(200, 209), Event(300, 309), Event(400, 409)], B: []}
