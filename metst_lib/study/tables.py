@@ -15,7 +15,6 @@ import pandas as pd
 
 from metst_lib import metrics
 from metst_lib.experiment import estimates, notes, provenance, tables
-from metst_lib.experiment.config import home
 from metst_lib.experiment.estimates import Found
 from metst_lib.experiment.provenance import Behind, RunAbout
 from metst_lib.experiment.tables import DASH, Ours, Table
@@ -184,8 +183,7 @@ def read(folder: Path, today: bool = True) -> Study:
 def stored(root: str | Path = "") -> Study:
     """The study as it is committed, for texts: the counts of the compendium's folder, of the checkout where
     that has none. They may be older than today's code, which `Study.stale` says."""
-    folders = [place / "figures" / "synthetic" for place in (home(root), provenance.CHECKOUT)]
-    return read(next((folder for folder in folders if (folder / counts.NAME).is_file()), folders[0]), False)
+    return read(edition.kept(counts.NAME, root).parent, today=False)
 
 
 def _units(runs: Sequence[Counted]) -> dict[str, str]:

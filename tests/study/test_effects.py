@@ -7,7 +7,7 @@ import pytest
 from toystudy import counted
 
 from metst_lib.experiment import estimates
-from metst_lib.study import counts, effects, rows, tables
+from metst_lib.study import counts, edition, effects, rows, tables
 
 #: How many MEs of each video a row misses; all other rows miss two.
 MISSED = {"perfect-scores": 0, "leaked-subject": 0, "me-tst-plus": 1, "convolution": 1}
@@ -100,7 +100,7 @@ def test_spread_tells_seeds_from_replicates(study):
 
 def test_the_stored_study_is_that_of_the_folder_that_has_counts(tmp_path, monkeypatch):
     here, checkout = tmp_path / "here", tmp_path / "checkout"
-    monkeypatch.setattr(tables.provenance, "CHECKOUT", checkout)
+    monkeypatch.setattr(edition.provenance, "CHECKOUT", checkout)
     with pytest.raises(FileNotFoundError, match="here"):
         tables.stored(here)
     for folder, row in ((checkout, "me-tst"), (here, "chance")):
