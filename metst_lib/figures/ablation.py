@@ -16,12 +16,13 @@ def forest(
     points: Mapping[str, Sequence[float]] | None = None,
     reference: float | None = None,
     level: float = 0.95,
+    each: str = "seed",
 ) -> style.Drawing:
     """One row for each variant (or pair of variants): a value with its interval, and the single seeds.
 
     rows: name → (value, low, high), NaN where there is none; xlabel: what is measured, with its unit or
-    range; points: name → value of each seed; reference: a line to read against, 0 for differences. Where an
-    interval holds the reference its value is hollow: no difference was seen.
+    range; points: name → the value of each seed, or of what `each` names; reference: a line to read against,
+    0 for differences. Where an interval holds the reference its value is hollow: no difference was seen.
     """
     figure, ax = style.panels(style.FULL, 1.2 + 0.3 * max(len(rows), 2))
     circle = {"color": style.INK, "marker": "o", "ms": 6}
@@ -42,7 +43,7 @@ def forest(
     if reference is not None:
         handles.append(Line2D([], [], mfc="white", label=f"interval holds {reference:g}", **circle))
     if points:
-        handles.append(Line2D([], [], label="one seed", **seed))
+        handles.append(Line2D([], [], label=f"one {each}", **seed))
     style.legend_below(figure, handles, 3)
     return style.describe(figure, f"{xlabel} with {level:.0%} intervals: {'; '.join(said) or 'nothing yet'}.")
 

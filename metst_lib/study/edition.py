@@ -26,7 +26,7 @@ from metst_lib import metrics, rois, spotting, ssm
 from metst_lib._files import atomic, digest, read_npz, write_text
 from metst_lib.events import Key, Prediction
 from metst_lib.experiment import provenance, records, store
-from metst_lib.experiment.config import configure
+from metst_lib.experiment.config import configure, home
 from metst_lib.fold import Fold
 from metst_lib.study import controls, counts, rows
 from metst_lib.study.counts import Counted, Name, Run
@@ -366,6 +366,12 @@ def collect(root: Path, into: Path) -> dict[Name, Counted]:
     refuse(found.values())
     counts.write(into, found.values())
     return found
+
+
+def kept(name: str, root: str | Path = "") -> Path:
+    """A file of figures/synthetic for texts to read: the compendium's, the checkout's where that has none."""
+    files = [place / "figures" / "synthetic" / name for place in (home(root), provenance.CHECKOUT)]
+    return next((path for path in files if path.is_file()), files[0])
 
 
 def committed(folder: Path) -> dict[Name, Counted]:

@@ -7,6 +7,7 @@ replicates, and whole replicates are left out for an interval; of a single one i
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from metst_lib.experiment.estimates import Found
 from metst_lib.experiment.provenance import Behind, RunAbout
 from metst_lib.experiment.tables import DASH, Ours, Table
 from metst_lib.metrics import SCORED
-from metst_lib.study import controls, counts, edition, rows
+from metst_lib.study import controls, counts, edition, effects, rows
 from metst_lib.study.counts import Counted, Name
 from metst_lib.synthetic.difficulty import difficulty
 
@@ -77,6 +78,17 @@ class Study:
             partly="" if len(of) == len(every) else f" (replicate{'s' * (len(of) > 1)} {lists} only)",
             units=_units(runs),
         )
+
+    @cached_property
+    def every(self) -> dict[str, Found]:
+        """What each row found, by its name."""
+        return {row: self.found(row) for row in rows.ROWS}
+
+    @property
+    def stale(self) -> str:
+        """What of today's library the counts were not made of, behind a caption; "" where all holds."""
+        other = dict.fromkeys(what for one in self.counted.values() for what in edition.differs(one.run))
+        return f"; made of other {', '.join(other)} than today's" if other else ""
 
     def missing(self, names: Sequence[str]) -> tuple[str, ...]:
         """Notes that name the replicates and seeds that rows lack; () where none does."""
@@ -150,17 +162,28 @@ class Study:
         )
 
 
-def read(folder: Path) -> Study:
-    """The counts in a folder; ValueError where they were edited, or are of another edition than today's, and
-    where there are none."""
+def read(folder: Path, today: bool = True) -> Study:
+    """The counts in a folder; ValueError where they were edited and where there are none. today: ValueError
+    as well where they are of another edition than today's; else only where they are of several sets."""
     found = counts.read(folder)
     known = {name: one for name, one in found.items() if name[1] in rows.ROWS}
-    edition.refuse(known.values())
+    if today:
+        edition.refuse(known.values())
+    if len(sets := {one.run.difficulty for one in known.values()}) > 1:
+        raise ValueError(
+            f"{folder}: counts of several difficulties are not pooled: {', '.join(sorted(sets))}"
+        )
     if not known:
         raise ValueError(
             f"{folder / counts.NAME} holds no counts of today's rows; `metst study run` makes them"
         )
     return Study(known)
+
+
+def stored(root: str | Path = "") -> Study:
+    """The study as it is committed, for texts: the counts of the compendium's folder, of the checkout where
+    that has none. They may be older than today's code, which `Study.stale` says."""
+    return read(edition.kept(counts.NAME, root).parent, today=False)
 
 
 def _units(runs: Sequence[Counted]) -> dict[str, str]:
@@ -192,8 +215,9 @@ def _settings(row: str) -> dict:
 
 def make(study: Study) -> list[Table]:
     """All tables of the study."""
-    found = {row: study.found(row) for row in rows.ROWS}
-    ours = Ours(WHERE, study.caption(), found, SHOWN, (study.about(),), study.missing, behind=study.behind)
+    ours = Ours(
+        WHERE, study.caption(), study.every, SHOWN, (study.about(),), study.missing, behind=study.behind
+    )
     return [
         *tables.tables_of(ours),
         _paper_pairs(ours),
@@ -259,36 +283,25 @@ def _rows(ours: Ours, study: Study) -> Table:
 
 def _pairs(ours: Ours) -> Table:
     """The pairs that answer a claim, each measure with p before and after Holm, and what may be said."""
-    measures = {title: MEASURES[title] for title in ("F1 spot.", "F1 recog.", "STRS")}
-    there = [pair for pair in rows.PAIRS if not _lacks(ours, pair)]
-    seen = {pair: estimates.differences(ours.found[pair.a], ours.found[pair.b]) for pair in there}
-    after = {pair: dict(of) for pair, of in seen.items()}
-    for measure in measures.values():
-        for pair, one in estimates.adjusted({pair: of[measure] for pair, of in seen.items()}).items():
-            after[pair][measure] = one
+    seen, after = effects.compared(ours.found)
     lines = []
     for pair in rows.PAIRS:
         a, b = ours.found[pair.a], ours.found[pair.b]
         line = {"Claim": pair.claim, "Rows": f"{a.title} − {b.title}", "Differ in": ", ".join(pair.differs)}
-        short = _lacks(ours, pair)
+        short = effects.lacking(ours.found, pair)
         line["Replicates × seeds"] = DASH if short else _runs_of(estimates.in_common(a, b)[0])
-        for title, measure in measures.items():
+        for title, measure in effects.MEASURES.items():
             line[f"{title}, {ours.where}, ours"] = short or (
                 f"{seen[pair][measure]} p {seen[pair][measure].p:.3f}, Holm {after[pair][measure].p:.3f}"
             )
         line["Seen in ours"] = DASH if short else tables.reading(after[pair])
         lines.append(line)
-    claims = [f"{p.claim[0].upper()}{p.claim[1:]}: {tables.reading(after[p])}." for p in there if p.paper]
+    claims = [
+        f"{p.claim[0].upper()}{p.claim[1:]}: {tables.reading(of)}." for p, of in after.items() if p.paper
+    ]
     sources = [(pair.a, pair.b) for pair in rows.PAIRS]
-    said = (_HOLM.format(pairs=len(there)), *(f"Of the paper's claims: {claim}" for claim in claims))
+    said = (_HOLM.format(pairs=len(after)), *(f"Of the paper's claims: {claim}" for claim in claims))
     return _own(ours, "study_differences", "Pairs of the study", pd.DataFrame(lines), sources, *said)
-
-
-def _lacks(ours: Ours, pair: rows.Pair) -> str:
-    """What stands in place of a pair's numbers; "" where both rows share a replicate."""
-    a, b = ours.found[pair.a], ours.found[pair.b]
-    shared = set(a.scores) & set(b.scores)
-    return a.lacking or b.lacking or ("" if shared else "no replicate in common")
 
 
 def _controls(ours: Ours) -> Table:
@@ -298,8 +311,7 @@ def _controls(ours: Ours) -> Table:
     for name in (name for name in named if name in ours.found):
         says = controls.SAYS.get(rows.ROWS[name].control, "nothing is changed")
         line = {"Row": ours.found[name].title, "What is changed": says}
-        measures = {title: MEASURES[title] for title in ("F1 spot.", "F1 recog.", "STRS")}
-        lines.append(line | _cells(ours, name, measures))
+        lines.append(line | _cells(ours, name, effects.MEASURES))
     sources = [(name,) for name in named if name in ours.found]
     return _own(ours, "study_controls", "Controls of the study", pd.DataFrame(lines), sources)
 
