@@ -77,7 +77,8 @@ def _panel(pair: Sequence[Axes], of_sweep: pd.DataFrame, looks: dict[str, Any], 
         ax.set_xlim(-0.3, len(levels) - 0.7)
     upper.set_xticks(range(len(levels)), [""] * len(levels))
     lower.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
-    upper.set(ylim=(0, 1), title=of_sweep["sweep"].iloc[0])
+    highest = 0.1 * np.ceil(10 * min(of_sweep["high"].max(), 1))  # each sweep by its own scale
+    upper.set(ylim=(0, highest), title=of_sweep["sweep"].iloc[0])
     lower.set(ylim=(0, top), xlabel=of_sweep["unit"].iloc[0])
 
 
