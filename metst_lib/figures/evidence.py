@@ -16,8 +16,9 @@ from matplotlib.ticker import PercentFormatter
 
 from metst_lib import spotting
 from metst_lib.events import Event
+from metst_lib.evidence.errors import Sort
 from metst_lib.figures import _style as style
-from metst_lib.metrics import Ranking, Sort
+from metst_lib.metrics import Ranking
 
 #: Who says a number → its mark.
 SOURCES = {
