@@ -270,7 +270,7 @@ def prepare_source(app: Any, docname: str, source: list[str]) -> None:
         text = _for_reading(text)
     text = re.sub(r"(?<=\]\()(?!https?:)([^()\s#]*)/(?=\))", lambda m: _page_of(root, docname, m[1]), text)
     if docname.startswith("figures/synthetic/"):
-        text = re.sub(r"\A\*\*(.+?)\. ", r"# \1\n\n\g<0>", text)  # a page needs a heading
+        text = re.sub(r"\A\*\*(.+?)(?:\. |\*\*)", r"# \1\n\n\g<0>", text)  # a page needs a heading
     listed = (
         app.config.contents.parts if docname == "README" else {"": app.config.contents.below.get(docname)}
     )
