@@ -81,8 +81,8 @@ def test_bad_input_is_answered_in_one_line(tiny_root, arguments, message):
 
 def test_plan_and_its_former_name_say_what_is_left(tiny_root):
     printed = metst("plan", "synthetic", "--root", tiny_root, "--seeds", 2, "--jobs", 3)
-    assert "63 of 66 folds are missing, about" in printed and "with 3 at once" in printed
-    assert printed.count("estimated") == 18  # nine trainings, two seeds
+    assert "57 of 60 folds are missing, about" in printed and "with 3 at once" in printed
+    assert printed.count("estimated") == 16  # eight trainings, two seeds
     assert "folds are missing, about" in metst("cost", "synthetic", "--root", tiny_root)
 
 

@@ -6,8 +6,9 @@ from pictures import texts
 
 from metst_lib import figures
 from metst_lib.events import Event
+from metst_lib.evidence.errors import Sort
 from metst_lib.figures import evidence
-from metst_lib.metrics import Ranking, Sort
+from metst_lib.metrics import Ranking
 
 NONE = float("nan")
 AUTHORS, THIRD = list(evidence.SOURCES)[:2]
